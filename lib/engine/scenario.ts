@@ -1,0 +1,107 @@
+/**
+ * What a user writes: one scenario, one file, for run, stress, explore and replay.
+ */
+import type { EvtchnStatus, Hypercalls, Vcpu, Words } from '../guest/vcpu';
+import type { Memory } from '../memory/memory';
+import type { SharedInfoView, VcpuInfoView } from '../memory/views';
+
+export type { EvtchnStatus };
+
+export type AbiName = 'x86_64' | 'x86_32' | 'arm64' | 'arm32';
+
+/** Initial values of named 32-bit words; an array makes as many consecutive words. */
+export type WordsSpec = Readonly<Record<string, number | readonly number[]>>;
+
+/** A domain as the toolstack sees it: in setup (before any vCPU starts) and check (after all have stopped). */
+// biome-ignore lint/suspicious/noExplicitAny: the default for scenarios that do not name their words' types
+export interface ToolstackDomain<W = any> {
+  readonly id: number;
+  readonly name: string;
+  readonly abi: AbiName;
+  readonly vcpus: number;
+  readonly memory: Memory;
+  readonly sharedInfo: SharedInfoView;
+  vcpuInfo(vcpu: number): VcpuInfoView;
+  readonly words: Words<W>;
+  /** Hypercalls made on the domain's behalf, as its vCPU 0. Only those that cannot sleep. */
+  readonly hypercall: Hypercalls;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: see ToolstackDomain
+export interface SetupContext<W = any> {
+  /** The only domain, or the first. */
+  readonly domain: ToolstackDomain<W>;
+  readonly domains: Readonly<Record<string, ToolstackDomain>>;
+  // biome-ignore lint/suspicious/noExplicitAny: the scenario's author knows their shape
+  readonly args: any;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: see ToolstackDomain
+export interface CheckContext<W = any> extends SetupContext<W> {
+  readonly words: Words<W>;
+  /** What each guest function returned, by vCPU; of several domains by name in {@link resultsOf}. */
+  readonly results: readonly unknown[];
+  readonly resultsOf: Readonly<Record<string, readonly unknown[]>>;
+}
+
+/** A hardware actor: runs on its own thread (its own actor in the deterministic engines). */
+export interface Device {
+  readonly name: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the scenario's author knows their shape
+  readonly args: any;
+  readonly domains: Readonly<Record<string, ToolstackDomain>>;
+  readonly domain: ToolstackDomain;
+  /** The physical interrupt fires for every domain that bound it. */
+  raisePirq(pirq: number): void;
+  /** True while the PIRQ waits for PHYSDEVOP_eoi of some domain. */
+  pirqInService(pirq: number): boolean;
+  /** Raises a per-vCPU VIRQ. */
+  raiseVirq(domain: number, vcpu: number, virq: number): void;
+  /** Raises a global VIRQ at its handler domain. */
+  raiseGlobalVirq(virq: number): void;
+  /** Sleeps for that much system time (virtual time in the deterministic engines). */
+  sleep(ns: number): void;
+  now(): number;
+  choose(n: number): number;
+  random(): number;
+  log(...values: unknown[]): void;
+}
+
+export type GuestFunction<W> = (vcpu: Vcpu<W>) => unknown;
+
+export interface DomainSpec<W extends WordsSpec = WordsSpec> {
+  readonly abi?: AbiName;
+  /** 1..128, default 1 (or as many as `guests`). */
+  readonly vcpus?: number;
+  readonly words?: W;
+  /** Runs once per vCPU. */
+  readonly guest?: GuestFunction<W>;
+  /** A function for each vCPU instead. */
+  readonly guests?: readonly GuestFunction<W>[];
+  /** 'all' (default): every vCPU is up from the start. 'boot': only vCPU 0 is, it brings up the others. */
+  readonly start?: 'all' | 'boot';
+  /** Highest port (max_evtchn_port); default 1023 as libxl, at most the ABI's. */
+  readonly maxPort?: number;
+  /** Control domain: may name other domains, read the console. */
+  readonly privileged?: boolean;
+  /** Handler of the global VIRQs; at most one domain; default the first privileged one. */
+  readonly hardwareDomain?: boolean;
+  /** Physical interrupts the domain may bind. */
+  readonly pirqs?: readonly number[];
+  /** 4096-byte frames of guest memory; default 64. */
+  readonly frames?: number;
+}
+
+export interface ScenarioSpec<W extends WordsSpec = WordsSpec> extends DomainSpec<W> {
+  readonly name: string;
+  /** One line for listings. */
+  readonly description?: string;
+  /** Several domains, by name, instead of `guest`/`guests` here; ids are 1, 2, … in this order. */
+  readonly domains?: Readonly<Record<string, DomainSpec>>;
+  readonly devices?: Readonly<Record<string, (device: Device) => void>>;
+  /** Default of `--args`. */
+  readonly args?: unknown;
+  readonly setup?: (context: SetupContext<W>) => void;
+  /** Throws = failure. */
+  readonly check?: (context: CheckContext<W>) => void;
+}

@@ -1,0 +1,176 @@
+/**
+ * What a guest is handed: one {@link Vcpu} per virtual CPU. Guest code and the guest kernel library know
+ * the machine through these interfaces alone; engines implement them.
+ */
+import type { Memory } from '../memory/memory';
+import type { SharedInfoView, VcpuInfoView } from '../memory/views';
+
+/** A named 32-bit word in the domain's memory. Values are signed 32-bit, as in {@link Memory}. */
+export interface Word {
+  /** Byte address in the domain's memory. */
+  readonly address: number;
+  read(): number;
+  write(value: number): void;
+  load(): number;
+  store(value: number): void;
+  add(value: number): number;
+  and(value: number): number;
+  or(value: number): number;
+  xor(value: number): number;
+  exchange(value: number): number;
+  compareExchange(expected: number, replacement: number): number;
+}
+
+/** The scenario's named words; an array in the scenario becomes an array of words. */
+// biome-ignore lint/suspicious/noExplicitAny: the default for scenarios that do not name their words' types
+export type Words<W = any> = { readonly [K in keyof W]: W[K] extends readonly unknown[] ? readonly Word[] : Word };
+
+/** What EVTCHNOP_status tells of a port. Fields that the status does not define are absent. */
+export interface EvtchnStatus {
+  /** EVTCHNSTAT_* */
+  status: number;
+  /** The vCPU the channel notifies. */
+  vcpu: number;
+  /** unbound: the domain that may bind; interdomain: the peer's domain. */
+  dom?: number;
+  /** interdomain: the peer's port. */
+  port?: number;
+  pirq?: number;
+  virq?: number;
+}
+
+/** VCPUOP_get_runstate_info. Times in nanoseconds. */
+export interface RunstateInfo {
+  /** RUNSTATE_* */
+  state: number;
+  stateEntryTimeNs: bigint;
+  /** Time spent running, runnable, blocked, offline. */
+  timeNs: readonly [bigint, bigint, bigint, bigint];
+}
+
+/** EVTCHNOP_*: parameters in the order of Xen's argument structures. Each throws HypercallError. */
+export interface EvtchnHypercalls {
+  allocUnbound(dom: number, remoteDom: number): number;
+  bindInterdomain(remoteDom: number, remotePort: number): number;
+  bindVirq(virq: number, vcpu: number): number;
+  bindPirq(pirq: number, flags?: number): number;
+  bindIpi(vcpu: number): number;
+  close(port: number): void;
+  send(port: number): void;
+  status(dom: number, port: number): EvtchnStatus;
+  bindVcpu(port: number, vcpu: number): void;
+  unmask(port: number): void;
+  reset(dom: number): void;
+  /** Returns link_bits. */
+  initControl(controlGfn: number, offset: number, vcpu: number): number;
+  expandArray(arrayGfn: number): void;
+  setPriority(port: number, priority: number): void;
+}
+
+/** SCHEDOP_*. */
+export interface SchedHypercalls {
+  yield(): void;
+  block(): void;
+  /** @param timeoutNs - absolute system time; 0 for none */
+  poll(ports: readonly number[], timeoutNs?: number): void;
+  /** Does not return: the domain stops. */
+  shutdown(reason: number): never;
+  shutdownCode(reason: number): void;
+  remoteShutdown(dom: number, reason: number): void;
+  /** Returns the id when one was allocated (id 0), else 0. */
+  watchdog(id: number, timeoutSeconds: number): number;
+}
+
+/** VCPUOP_*. */
+export interface VcpuHypercalls {
+  initialise(vcpu: number): void;
+  up(vcpu: number): void;
+  down(vcpu: number): void;
+  isUp(vcpu: number): boolean;
+  getRunstateInfo(vcpu: number): RunstateInfo;
+  registerRunstateMemoryArea(vcpu: number, address: number): void;
+  registerVcpuInfo(vcpu: number, mfn: number, offset: number): void;
+  setPeriodicTimer(vcpu: number, periodNs: number): void;
+  stopPeriodicTimer(vcpu: number): void;
+  setSingleshotTimer(vcpu: number, timeoutAbsNs: number, flags?: number): void;
+  stopSingleshotTimer(vcpu: number): void;
+}
+
+export interface Hypercalls {
+  readonly evtchn: EvtchnHypercalls;
+  readonly sched: SchedHypercalls;
+  readonly vcpu: VcpuHypercalls;
+  readonly timer: {
+    /** set_timer_op: absolute system time in ns; 0 stops the timer. */
+    setTimerOp(deadlineNs: number): void;
+  };
+  readonly console: {
+    /** CONSOLEIO_write. */
+    write(text: string | Uint8Array): void;
+    /** CONSOLEIO_read: at most `maxBytes` bytes, possibly none. */
+    read(maxBytes: number): Uint8Array;
+  };
+  readonly physdev: {
+    eoi(irq: number): void;
+    /** XENIRQSTAT_* flags. */
+    irqStatusQuery(irq: number): number;
+  };
+  /** XENVER_version: `major << 16 | minor`. */
+  xenVersion(): number;
+  /**
+   * The call a C guest would make: Xen's number, pointers as addresses in the domain's memory, structures there
+   * in the ABI's layout.
+   * @param number - __HYPERVISOR_*
+   * @returns 0 or a result, or a negative errno; never throws for bad arguments
+   */
+  raw(number: number, ...args: number[]): number;
+}
+
+/** What a vCPU knows of its domain. */
+export interface GuestDomain {
+  readonly id: number;
+  readonly name: string;
+  /** x86_64, x86_32, arm64, arm32 */
+  readonly abi: string;
+  /** Number of vCPUs the domain was built with. */
+  readonly vcpus: number;
+  /** The scenario's args (`--args`), frozen. */
+  // biome-ignore lint/suspicious/noExplicitAny: the scenario's author knows their shape
+  readonly args: any;
+  /** Ids of the machine's other domains by the names the scenario gave them, this one included. */
+  readonly domains: Readonly<Record<string, number>>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: see Words
+export interface Vcpu<W = any> {
+  readonly id: number;
+  readonly domain: GuestDomain;
+  /** The domain's memory. A window for upcalls opens before each access. */
+  readonly memory: Memory;
+  readonly sharedInfo: SharedInfoView;
+  /** This vCPU's vcpu_info, wherever it is registered. */
+  readonly info: VcpuInfoView;
+  readonly words: Words<W>;
+  readonly hypercall: Hypercalls;
+  /**
+   * Registers the event callback (CALLBACKTYPE_event). It runs on this vCPU's stack with upcalls masked; when
+   * it returns they are unmasked again. An upcall with no callback registered crashes the domain, as in Xen.
+   */
+  onUpcall(handler: () => void): void;
+  /** SCHEDOP_block: enables upcalls, sleeps until one is deliverable, takes it, returns. */
+  block(): void;
+  /** The body of a spin-wait loop (PAUSE): nothing changes, somebody else may run. */
+  relax(): void;
+  /** Ends the execution as an assertion failure if `condition` is false. */
+  assert(condition: unknown, message?: string): asserts condition;
+  /** A nondeterministic choice 0..n-1: exploration tries each, a free run picks one from its seed. */
+  choose(n: number): number;
+  /** Uniform in [0, 1), from the run's seed; replaces Math.random. */
+  random(): number;
+  /** Ticks of the 1 GHz clock (the TSC of vcpu_time_info): an integer in nanoseconds. Replaces Date.now. */
+  now(): number;
+  /** A line for the log of the run or the trace. */
+  log(...values: unknown[]): void;
+  /** Marks that an execution got here; exploration reports the labels reached and never reached. */
+  cover(label: string): void;
+}

@@ -1,0 +1,2 @@
+export interface SharedInfoView { readonly address: number }
+export interface VcpuInfoView { readonly address: number }
