@@ -51,6 +51,12 @@ export const Errno = {
   ECONNREFUSED: 111,
 } as const;
 
+/** For the hypervisor itself: no guest ever sees these. */
+export const ERRNO_INTERNAL = {
+  EINTR: 4,
+  ERESTART: 85,
+} as const;
+
 export type ErrnoName = keyof typeof Errno;
 
 const names = new Map<number, ErrnoName>();

@@ -1,0 +1,57 @@
+/**
+ * The table of every structure, by ABI.
+ */
+import { ABI_CONSTANTS, ABI_NAMES, type AbiName } from '../abis';
+import { type Members, type StructLayout, structLayout } from '../struct';
+import * as eventChannel from './event-channel-args';
+import * as physdev from './physdev-args';
+import * as rings from './rings';
+import * as sched from './sched-args';
+import * as sharedInfo from './shared-info';
+import * as startInfo from './start-info';
+import * as vcpu from './vcpu-args';
+
+/** Every declared structure; one that another contains stands before it. */
+export const STRUCTS = {
+  ...sharedInfo,
+  ...startInfo,
+  ...rings,
+  ...eventChannel,
+  ...sched,
+  ...vcpu,
+  ...physdev,
+} as const satisfies Readonly<Record<string, Members>>;
+
+export type StructName = keyof typeof STRUCTS;
+
+/** True for a structure that the ABI has: start_info exists on x86 only. */
+function exists(abi: AbiName, name: string): boolean {
+  return name !== 'start_info' || ABI_CONSTANTS[abi].XEN_HAVE_PV_GUEST_ENTRY === 1;
+}
+
+function layoutsFor(abi: AbiName): Readonly<Record<string, StructLayout>> {
+  const layouts: Record<string, StructLayout> = {};
+  for (const [name, members] of Object.entries(STRUCTS)) {
+    if (exists(abi, name)) layouts[name] = structLayout(abi, name, members, layouts);
+  }
+  return layouts;
+}
+
+const LAYOUTS = Object.fromEntries(ABI_NAMES.map((abi) => [abi, layoutsFor(abi)])) as Readonly<
+  Record<AbiName, Readonly<Record<string, StructLayout>>>
+>;
+
+/** All tables of an ABI, by name. */
+export function layoutsOf(abi: AbiName): Readonly<Record<string, StructLayout>> {
+  return LAYOUTS[abi];
+}
+
+/**
+ * The table of one structure.
+ * @throws Error for start_info on Arm, where it does not exist
+ */
+export function layoutOf(abi: AbiName, struct: StructName): StructLayout {
+  const layout = LAYOUTS[abi][struct];
+  if (layout === undefined) throw new Error(`${struct} does not exist on ${abi}`);
+  return layout;
+}

@@ -1,0 +1,58 @@
+/**
+ * The wire protocol of xenstore.
+ *
+ * @source xen/include/public/io/xs_wire.h
+ */
+
+/** xsd_sockmsg.type. */
+export const XS = {
+  XS_CONTROL: 0,
+  XS_DEBUG: 0,
+  XS_DIRECTORY: 1,
+  XS_READ: 2,
+  XS_GET_PERMS: 3,
+  XS_WATCH: 4,
+  XS_UNWATCH: 5,
+  XS_TRANSACTION_START: 6,
+  XS_TRANSACTION_END: 7,
+  XS_INTRODUCE: 8,
+  XS_RELEASE: 9,
+  XS_GET_DOMAIN_PATH: 10,
+  XS_WRITE: 11,
+  XS_MKDIR: 12,
+  XS_RM: 13,
+  XS_SET_PERMS: 14,
+  XS_WATCH_EVENT: 15,
+  XS_ERROR: 16,
+  XS_IS_DOMAIN_INTRODUCED: 17,
+  XS_RESUME: 18,
+  XS_SET_TARGET: 19,
+  XS_RESET_WATCHES: 21,
+  XS_DIRECTORY_PART: 22,
+  XS_GET_FEATURE: 23,
+  XS_SET_FEATURE: 24,
+  XS_GET_QUOTA: 25,
+  XS_SET_QUOTA: 26,
+  XS_TYPE_COUNT: 27,
+  XS_INVALID: 65535,
+} as const;
+
+/** Connection states, features, errors and sizes of the ring. */
+export const XENSTORE = {
+  XENSTORE_CONNECTED: 0,
+  XENSTORE_ERROR_NONE: 0,
+  XENSTORE_ERROR_COMM: 1,
+  XENSTORE_RECONNECT: 1,
+  XENSTORE_SERVER_FEATURE_RECONNECTION: 1,
+  XENSTORE_ERROR_RINGIDX: 2,
+  XENSTORE_SERVER_FEATURE_ERROR: 2,
+  XENSTORE_ERROR_PROTO: 3,
+  XENSTORE_SERVER_FEATURE_WATCHDEPTH: 4,
+  XENSTORE_SERVER_FEATURE_DOMID_ANY: 8,
+  /** Bytes in each direction. */
+  XENSTORE_RING_SIZE: 1024,
+  XENSTORE_REL_PATH_MAX: 2048,
+  XENSTORE_ABS_PATH_MAX: 3072,
+  /** Bytes a message may carry. */
+  XENSTORE_PAYLOAD_MAX: 4096,
+} as const;
