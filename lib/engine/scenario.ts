@@ -1,11 +1,14 @@
 /**
  * What a user writes: one scenario, one file, for run, stress, explore and replay.
+ *
+ * {@link defineScenario} checks it at once and freezes it, so that a mistake is reported where it was made and
+ * engines need not look again.
  */
-import type { EvtchnStatus, Hypercalls, Vcpu, Words } from '../guest/vcpu';
+import type { Hypercalls, Vcpu, Words } from '../guest/vcpu';
 import type { Memory } from '../memory/memory';
 import type { SharedInfoView, VcpuInfoView } from '../memory/views';
-
-export type { EvtchnStatus };
+import { originOfCaller, type ScenarioOrigin } from './scenario-origin';
+import { validateScenario } from './scenario-validation';
 
 export type AbiName = 'x86_64' | 'x86_32' | 'arm64' | 'arm32';
 
@@ -69,7 +72,8 @@ export interface Device {
 
 export type GuestFunction<W> = (vcpu: Vcpu<W>) => unknown;
 
-export interface DomainSpec<W extends WordsSpec = WordsSpec> {
+// biome-ignore lint/suspicious/noExplicitAny: see ToolstackDomain
+export interface DomainSpec<W = any> {
   readonly abi?: AbiName;
   /** 1..128, default 1 (or as many as `guests`). */
   readonly vcpus?: number;
@@ -92,16 +96,55 @@ export interface DomainSpec<W extends WordsSpec = WordsSpec> {
   readonly frames?: number;
 }
 
-export interface ScenarioSpec<W extends WordsSpec = WordsSpec> extends DomainSpec<W> {
+// biome-ignore lint/suspicious/noExplicitAny: see ToolstackDomain
+export interface ScenarioSpec<W = any, D = any> extends DomainSpec<W> {
   readonly name: string;
   /** One line for listings. */
   readonly description?: string;
-  /** Several domains, by name, instead of `guest`/`guests` here; ids are 1, 2, … in this order. */
-  readonly domains?: Readonly<Record<string, DomainSpec>>;
+  /** Several domains, by name (each typed by its own words), instead of `guest`/`guests` here; ids are 1, 2, … in this order. */
+  readonly domains?: { readonly [N in keyof D]: DomainSpec<D[N]> };
   readonly devices?: Readonly<Record<string, (device: Device) => void>>;
   /** Default of `--args`. */
   readonly args?: unknown;
   readonly setup?: (context: SetupContext<W>) => void;
   /** Throws = failure. */
   readonly check?: (context: CheckContext<W>) => void;
+}
+
+const scenarioBrand: unique symbol = Symbol.for('upcall.scenario') as never;
+
+/** A checked and frozen scenario. `W` and `D` are `any` where a function takes any scenario. */
+// biome-ignore lint/suspicious/noExplicitAny: see above
+export interface Scenario<W = any, D = any> extends ScenarioSpec<W, D> {
+  /** Where it was defined: worker threads load it from there. */
+  readonly origin: ScenarioOrigin;
+}
+
+/**
+ * Checks and freezes a scenario; its file exports the result as default.
+ * @throws ScenarioError SCENARIO_INVALID, naming the first mistake
+ */
+export function defineScenario<const W extends WordsSpec, const D>(
+  spec: ScenarioSpec<W, D>,
+): Scenario<W, D> {
+  validateScenario(spec);
+  const scenario = { ...spec, origin: originOfCaller() };
+  Object.defineProperty(scenario, scenarioBrand, { value: true });
+  freezeData(scenario);
+  return scenario;
+}
+
+/** Whether a value was made by {@link defineScenario}, of this copy of the package or another. */
+export function isScenario(value: unknown): value is Scenario {
+  return typeof value === 'object' && value !== null && scenarioBrand in value;
+}
+
+/** Freezes plain objects and arrays all the way down; functions and other objects are left alone. */
+export function freezeData<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null && !Array.isArray(value)) return value;
+  Object.freeze(value);
+  for (const each of Object.values(value)) freezeData(each);
+  return value;
 }

@@ -21,9 +21,13 @@ export interface Word {
   compareExchange(expected: number, replacement: number): number;
 }
 
-/** The scenario's named words; an array in the scenario becomes an array of words. */
-// biome-ignore lint/suspicious/noExplicitAny: the default for scenarios that do not name their words' types
-export type Words<W = any> = { readonly [K in keyof W]: W[K] extends readonly unknown[] ? readonly Word[] : Word };
+/**
+ * The scenario's named words; an array in the scenario becomes an array of words. `any` for scenarios that do
+ * not name their words' types (`0 extends 1 & W` holds for `any` alone).
+ */
+// biome-ignore lint/suspicious/noExplicitAny: see above
+export type Words<W = any> = 0 extends 1 & W ? any : { readonly [K in keyof W]: WordOf<W[K]> };
+type WordOf<V> = V extends readonly unknown[] ? { readonly [I in keyof V]: Word } : Word;
 
 /** What EVTCHNOP_status tells of a port. Fields that the status does not define are absent. */
 export interface EvtchnStatus {
@@ -161,8 +165,11 @@ export interface Vcpu<W = any> {
   block(): void;
   /** The body of a spin-wait loop (PAUSE): nothing changes, somebody else may run. */
   relax(): void;
-  /** Ends the execution as an assertion failure if `condition` is false. */
-  assert(condition: unknown, message?: string): asserts condition;
+  /**
+   * Ends the execution as an assertion failure if `condition` is false. (No `asserts condition`: TypeScript would
+   * then demand a type annotation on every guest's parameter.)
+   */
+  assert(condition: unknown, message?: string): void;
   /** A nondeterministic choice 0..n-1: exploration tries each, a free run picks one from its seed. */
   choose(n: number): number;
   /** Uniform in [0, 1), from the run's seed; replaces Math.random. */

@@ -1,0 +1,178 @@
+/**
+ * The `Vcpu` object a guest is handed, whoever executes it: hypercalls, named words, views of its shared
+ * structures, and the entry of upcalls. It stands for the processor's side of the guest: the return path of
+ * Xen that looks for pending upcalls, and the event callback it enters.
+ *
+ * The engine brings the guest's memory (which opens a window for upcalls before each access) and
+ * {@link GuestHooks}. The only state here is the registered callback; an engine that executes a guest anew
+ * makes a new GuestVcpu, and the guest registers it again.
+ */
+import type { GuestDomain, Hypercalls, Vcpu, Word, Words } from '../guest/vcpu';
+import { createHypercalls, type HypercallGate } from '../hypervisor/hypercalls';
+import type { HvVcpu, Hypervisor } from '../hypervisor/hypervisor';
+import type { Memory } from '../memory/memory';
+import { SharedInfoView, VcpuInfoView } from '../memory/views';
+import { GuestAssertionError, GuestCrashError } from './errors';
+import type { WordTable } from './words';
+import { bindWords } from './words';
+
+/** What the engine supplies to a guest's vCPU. All are called on the vCPU's own stack. */
+export interface GuestHooks {
+  /** The guest enters the hypervisor. `name` as Xen spells it. */
+  hypercallEnter(name: string): void;
+  /** The hypercall is done; a look for upcalls follows. */
+  hypercallExit(): void;
+  /** The event callback is about to run, upcalls masked. */
+  upcallEnter(): void;
+  /** The event callback has returned, upcalls about to be unmasked. */
+  upcallExit(): void;
+  /** The body of a spin-wait loop; a look for upcalls follows. */
+  relax(): void;
+  /** @param n - an integer of at least 1 */
+  choose(n: number): number;
+  random(): number;
+  now(): number;
+  log(values: readonly unknown[]): void;
+  cover(label: string): void;
+  /**
+   * The guest failed for good: ends the execution and unwinds the stack, whatever the guest catches.
+   * An exception of the engine's own that unwinds an upcall handler passes here too and has to go on as it is.
+   */
+  crash(cause: unknown): never;
+}
+
+export interface GuestVcpuParts {
+  readonly hypervisor: Hypervisor;
+  readonly current: HvVcpu;
+  /** What the guest sees: each access opens a window, in which the engine calls deliverUpcalls. */
+  readonly memory: Memory;
+  /** The same memory without windows, for the processor's own look at the upcall bytes. */
+  readonly raw: Memory;
+  readonly domain: GuestDomain;
+  readonly words: WordTable;
+  readonly hooks: GuestHooks;
+}
+
+export class GuestVcpu implements Vcpu, HypercallGate {
+  readonly id: number;
+  readonly domain: GuestDomain;
+  readonly memory: Memory;
+  readonly sharedInfo: SharedInfoView;
+  readonly words: Words;
+  readonly hypercall: Hypercalls;
+
+  private readonly hypervisor: Hypervisor;
+  private readonly current: HvVcpu;
+  private readonly raw: Memory;
+  private readonly hooks: GuestHooks;
+  /** The event callback (CALLBACKTYPE_event). */
+  private callback: (() => void) | undefined;
+  /** Scratch: the view of vcpu_info made last; made anew when the structure was moved. */
+  private $info: VcpuInfoView;
+
+  constructor(parts: GuestVcpuParts) {
+    this.hypervisor = parts.hypervisor;
+    this.current = parts.current;
+    this.raw = parts.raw;
+    this.hooks = parts.hooks;
+    this.id = parts.current.vcpuId;
+    this.domain = parts.domain;
+    this.memory = parts.memory;
+    this.sharedInfo = new SharedInfoView(parts.memory, parts.current.domain.abi, parts.current.domain.sharedInfoAddress);
+    this.$info = this.viewInfo();
+    this.words = bindWords(parts.memory, parts.words);
+    this.hypercall = createHypercalls(parts.hypervisor, parts.current, this);
+  }
+
+  get info(): VcpuInfoView {
+    if (this.$info.address !== this.hypervisor.vcpuInfoAddress(this.current)) this.$info = this.viewInfo();
+    return this.$info;
+  }
+
+  onUpcall(handler: () => void): void {
+    if (typeof handler !== 'function') throw new TypeError('onUpcall: the handler must be a function');
+    this.callback = handler;
+  }
+
+  block(): void {
+    this.hypercall.sched.block();
+  }
+
+  relax(): void {
+    this.hooks.relax();
+    this.deliverUpcalls();
+  }
+
+  assert(condition: unknown, message?: string): void {
+    if (!condition) this.hooks.crash(new GuestAssertionError(message ?? 'assertion failed'));
+  }
+
+  choose(n: number): number {
+    if (!Number.isInteger(n) || n < 1) throw new RangeError(`choose: n must be an integer of at least 1, not ${n}`);
+    return this.hooks.choose(n);
+  }
+
+  random(): number {
+    return this.hooks.random();
+  }
+
+  now(): number {
+    return this.hooks.now();
+  }
+
+  log(...values: unknown[]): void {
+    this.hooks.log(values);
+  }
+
+  cover(label: string): void {
+    this.hooks.cover(label);
+  }
+
+  /** Gate of the hypercalls: a window before, the look of Xen's return path after. */
+  enter(name: string): void {
+    this.deliverUpcalls();
+    this.hooks.hypercallEnter(name);
+  }
+
+  exit(): void {
+    this.hooks.hypercallExit();
+    this.deliverUpcalls();
+  }
+
+  /**
+   * Enters the event callback for as long as evtchn_upcall_pending is set and evtchn_upcall_mask clear, as
+   * Xen does on each return to the guest. Both bytes change on this vCPU's own thread or 0 -> 1 elsewhere, so
+   * program order is all it needs. The callback runs with upcalls masked; returning from it is the iret
+   * that unmasks them, since it was entered with the mask clear.
+   * @source xen/arch/x86/x86_64/entry.S, test_all_events and create_bounce_frame
+   */
+  deliverUpcalls(): void {
+    for (;;) {
+      // Looked up on each round: a handler may have had the structure moved.
+      const pending = this.hypervisor.vcpuInfoAddress(this.current);
+      if (this.raw.read8(pending) === 0 || this.raw.read8(pending + 1) !== 0) return;
+      this.takeUpcall(pending + 1);
+    }
+  }
+
+  private takeUpcall(mask: number): void {
+    const { callback, hooks } = this;
+    if (callback === undefined) {
+      hooks.crash(new GuestCrashError('an upcall arrived and no callback is registered: call vcpu.onUpcall first'));
+    }
+    this.raw.write8(mask, 1);
+    hooks.upcallEnter();
+    try {
+      callback();
+    } catch (thrown) {
+      // Not for the guest code that happens to be interrupted: it might swallow it.
+      hooks.crash(thrown);
+    }
+    hooks.upcallExit();
+    this.raw.write8(this.hypervisor.vcpuInfoAddress(this.current) + 1, 0);
+  }
+
+  private viewInfo(): VcpuInfoView {
+    return new VcpuInfoView(this.memory, this.current.domain.abi, this.hypervisor.vcpuInfoAddress(this.current));
+  }
+}

@@ -1,0 +1,169 @@
+/** What a scenario must be like: one clear message for the first mistake found. Never trusts the types. */
+import { ScenarioError } from './errors';
+import type { AbiName, DomainSpec, ScenarioSpec } from './scenario';
+import { layOutWords } from './words';
+
+export const ABI_NAMES: readonly AbiName[] = ['x86_64', 'x86_32', 'arm64', 'arm32'];
+export const MAX_VCPUS = 128;
+export const MIN_FRAMES = 4;
+export const MAX_FRAMES = 65536;
+/** Beyond the number of PIRQs any Xen host has. */
+const MAX_PIRQ = 1023;
+
+const DOMAIN_FIELDS = [
+  'abi',
+  'vcpus',
+  'words',
+  'guest',
+  'guests',
+  'start',
+  'maxPort',
+  'privileged',
+  'hardwareDomain',
+  'pirqs',
+  'frames',
+];
+const SCENARIO_FIELDS = [...DOMAIN_FIELDS, 'name', 'description', 'domains', 'devices', 'args', 'setup', 'check'];
+
+/** Highest port number of the 2-level ABI: 64 words of 64 bits, or 32 of 32. */
+export function highestPort(abi: AbiName): number {
+  return abi === 'x86_32' ? 1023 : 4095;
+}
+
+/** @throws ScenarioError SCENARIO_INVALID */
+export function validateScenario(spec: unknown): asserts spec is ScenarioSpec {
+  if (!isRecord(spec)) throw invalid('defineScenario takes an object such as { name, vcpus, guest(vcpu) { … } }');
+  if (typeof spec.name !== 'string' || spec.name === '') throw invalid('a scenario needs a name: a non-empty string');
+  const where = `scenario '${spec.name}'`;
+  checkFields(spec, SCENARIO_FIELDS, where);
+  optional(spec, 'description', where, 'a string', (value) => typeof value === 'string');
+  optional(spec, 'setup', where, 'a function', isFunction);
+  optional(spec, 'check', where, 'a function', isFunction);
+  optional(spec, 'devices', where, 'an object of functions', isRecord);
+  for (const [name, device] of Object.entries((spec.devices ?? {}) as object)) {
+    if (!isFunction(device)) throw invalid(`${where}: devices.${name} must be a function`);
+  }
+  if (spec.domains === undefined) {
+    validateDomain(spec, where);
+  } else {
+    validateDomains(spec, where);
+  }
+}
+
+function validateDomains(spec: Record<string, unknown>, where: string): void {
+  const { domains } = spec;
+  if (!isRecord(domains) || Object.keys(domains).length === 0) {
+    throw invalid(`${where}: domains must be an object with at least one domain`);
+  }
+  const misplaced = DOMAIN_FIELDS.find((field) => spec[field] !== undefined);
+  if (misplaced !== undefined) {
+    throw invalid(`${where}: with domains, '${misplaced}' belongs to each domain, not to the scenario`);
+  }
+  for (const [name, domain] of Object.entries(domains)) {
+    const here = `${where}, domain '${name}'`;
+    if (!isRecord(domain)) throw invalid(`${here}: must be an object such as { vcpus, guest(vcpu) { … } }`);
+    checkFields(domain, DOMAIN_FIELDS, here);
+    validateDomain(domain, here);
+  }
+  const hardware = Object.keys(domains).filter((name) => (domains[name] as DomainSpec).hardwareDomain);
+  if (hardware.length > 1) throw invalid(`${where}: only one domain can be the hardwareDomain, not ${hardware.join(', ')}`);
+}
+
+function validateDomain(domain: Record<string, unknown>, where: string): void {
+  checkGuests(domain, where);
+  optional(domain, 'abi', where, `one of ${ABI_NAMES.join(', ')}`, (value) => ABI_NAMES.includes(value as AbiName));
+  optional(domain, 'vcpus', where, `an integer from 1 to ${MAX_VCPUS}`, (value) => isInteger(value, 1, MAX_VCPUS));
+  optional(domain, 'start', where, "'all' or 'boot'", (value) => value === 'all' || value === 'boot');
+  optional(domain, 'privileged', where, 'true or false', isBoolean);
+  optional(domain, 'hardwareDomain', where, 'true or false', isBoolean);
+  optional(domain, 'frames', where, `an integer from ${MIN_FRAMES} to ${MAX_FRAMES}`, (value) =>
+    isInteger(value, MIN_FRAMES, MAX_FRAMES),
+  );
+  const highest = highestPort((domain.abi as AbiName | undefined) ?? 'x86_64');
+  optional(domain, 'maxPort', where, `an integer from 1 to ${highest}`, (value) => isInteger(value, 1, highest));
+  optional(domain, 'pirqs', where, `a list of different integers from 0 to ${MAX_PIRQ}`, isPirqList);
+  checkWords(domain, where);
+}
+
+function checkGuests(domain: Record<string, unknown>, where: string): void {
+  const { guest, guests, vcpus } = domain;
+  if (guest !== undefined && guests !== undefined) throw invalid(`${where}: give guest or guests, not both`);
+  if (guest === undefined && guests === undefined) {
+    throw invalid(`${where}: no guest: add guest(vcpu) { … }, or guests: [ … ] with a function for each vCPU`);
+  }
+  if (guests === undefined) {
+    if (!isFunction(guest)) throw invalid(`${where}: guest must be a function, not ${show(guest)}`);
+    return;
+  }
+  if (!Array.isArray(guests) || guests.length === 0 || guests.length > MAX_VCPUS || !guests.every(isFunction)) {
+    throw invalid(`${where}: guests must be a list of 1 to ${MAX_VCPUS} functions`);
+  }
+  if (vcpus !== undefined && vcpus !== guests.length) {
+    throw invalid(`${where}: vcpus is ${show(vcpus)} but there are ${guests.length} guests`);
+  }
+}
+
+function checkWords(domain: Record<string, unknown>, where: string): void {
+  const { words } = domain;
+  if (words === undefined) return;
+  if (!isRecord(words)) throw invalid(`${where}: words must be an object such as { counter: 0, slots: [0, 0] }`);
+  for (const [name, value] of Object.entries(words)) {
+    const values: unknown[] = Array.isArray(value) ? value : [value];
+    if (values.length === 0 || !values.every((each) => isInteger(each, -(2 ** 31), 2 ** 32 - 1))) {
+      throw invalid(`${where}: words.${name} must be a 32-bit integer or a non-empty list of them, not ${show(value)}`);
+    }
+  }
+  const end = layOutWords(words as DomainSpec['words']).endAddress;
+  if (typeof domain.frames === 'number' && end > domain.frames * 4096) {
+    throw invalid(`${where}: the words need ${Math.ceil(end / 4096)} frames, but frames is ${domain.frames}`);
+  }
+}
+
+function optional(
+  record: Record<string, unknown>,
+  field: string,
+  where: string,
+  expected: string,
+  accepts: (value: unknown) => boolean,
+): void {
+  const value = record[field];
+  if (value !== undefined && !accepts(value)) throw invalid(`${where}: ${field} must be ${expected}, not ${show(value)}`);
+}
+
+function checkFields(record: Record<string, unknown>, known: readonly string[], where: string): void {
+  const unknown = Object.keys(record).find((field) => !known.includes(field));
+  if (unknown !== undefined) throw invalid(`${where}: unknown field '${unknown}'; there are ${known.join(', ')}`);
+}
+
+function invalid(message: string): ScenarioError {
+  return new ScenarioError('SCENARIO_INVALID', message);
+}
+
+/** A value in an error message: short, on one line, never throwing. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return String(value);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function';
+}
+
+function isBoolean(value: unknown): boolean {
+  return typeof value === 'boolean';
+}
+
+function isInteger(value: unknown, least: number, most: number): boolean {
+  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
+}
+
+function isPirqList(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => isInteger(each, 0, MAX_PIRQ)) && new Set(value).size === value.length;
+}
