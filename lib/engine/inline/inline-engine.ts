@@ -1,0 +1,488 @@
+/**
+ * The inline engine: runs plain synchronous programs under a strategy, one step at a time, in one thread.
+ *
+ * A program is called like any function. Its accesses arrive at {@link InlineEngine.step}; the engine records the
+ * operation as pending and lets the strategy say who goes on. Executing a pending operation needs no program: the
+ * engine has all it takes. A program is needed only to learn what it does next after a result, and
+ *  - if its frame is on top of the stack, the engine returns the result to it;
+ *  - if its frame is buried and still right, what lies on top is unwound by throwing a private sentinel;
+ *  - else the program is called again, on top of the stack, and its operations are answered from its log until
+ *    the log runs out.
+ * Very often not even that is needed: histories repeat between executions, and the state's {@link OpCache}
+ * remembers what followed them. The next execution shares a prefix with the last one; it starts by taking back the
+ * events after the prefix, wherever on the stack the engine happens to be.
+ */
+import type { Strategy } from '../../explore/strategy';
+import { InlineMemory } from './inline-memory';
+import { LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, MachineState, type MemoryModel, RECORD } from './machine-state';
+import { ENGINE_BYTES, KIND_BITS, KIND_MASK, Op, opName } from './ops';
+
+/** Calls of programs on top of each other before the stack is unwound. */
+const MAX_LEVEL = 24;
+/** Replaying so many operations costs about what unwinding does. */
+const CHEAP_REPLAY = 24;
+
+/** Where an access comes from. */
+const Mode = {
+  /** From set-up or check: executed at once. */
+  DIRECT: 0,
+  RUNNING: 1,
+  /** From code that is being unwound (a finally block): has no effect. */
+  UNWINDING: 2,
+} as const;
+
+/** Thrown to unwind programs. Nobody but the engine may catch it. */
+class Unwind {
+  readonly message = 'a program under exploration is being unwound: rethrow what you do not know';
+}
+const UNWIND = new Unwind();
+
+export type FailureKind =
+  | 'deadlock'
+  | 'livelock'
+  | 'assertion'
+  | 'crash'
+  | 'invariant'
+  | 'data-race'
+  | 'nondeterminism';
+
+/** Why an execution failed. */
+export interface EngineFailure {
+  readonly kind: FailureKind;
+  readonly message: string;
+  /** The actor concerned, or -1. */
+  readonly actor: number;
+  readonly error?: unknown;
+}
+
+/** Thrown by a program to end the execution as a failure of a stated kind. */
+export class ExecutionFailure extends Error {
+  override readonly name = 'ExecutionFailure';
+
+  constructor(
+    readonly kind: FailureKind,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface Program {
+  readonly name: string;
+  /** Called from the start whenever the engine needs to; deterministic but for what the engine answers. */
+  run(): unknown;
+  /** True for actors that may be left waiting when the execution ends (timers, devices). */
+  readonly daemon?: boolean;
+}
+
+export interface EngineOptions {
+  readonly memoryModel?: MemoryModel;
+  /** Events of one execution before it counts as a livelock. */
+  readonly maxSteps?: number;
+  /** Checks a finished execution, in place of a program: throws = failure. */
+  readonly check?: (values: readonly unknown[]) => void;
+}
+
+/** What the engine reports after each execution. */
+export interface ExecutionSink {
+  /** @returns true to stop the exploration */
+  executionDone(failure: EngineFailure | null, blocked: boolean): boolean;
+}
+
+export class InlineEngine {
+  readonly state: MachineState;
+  private mode: number = Mode.DIRECT;
+  /** Actor, log and position of the program being re-run; at `limit` the log has run out. */
+  private current = 0;
+  private log: Int32Array;
+  private cursor = 0;
+  private limit = 0;
+
+  /** Programs called on top of each other. */
+  private level = 0;
+  /** Per actor: level of its newest frame (0 = none), and the log position whose result the frame waits for. */
+  private readonly frameLevel: Int32Array;
+  private readonly framePosition: Int32Array;
+  private unwindTo = 0;
+  /** Actor chosen whose next operation has yet to be found out; -1 none. */
+  private wanted = -1;
+  private stopping = false;
+  private strategy!: Strategy;
+  private sink!: ExecutionSink;
+  private failure: EngineFailure | null = null;
+  private readonly maxSteps: number;
+  private readonly daemons: number;
+  /** Events executed since the engine was made. */
+  steps = 0;
+
+  /** @param bytes - size of all regions together */
+  constructor(
+    bytes: number,
+    private readonly programs: readonly Program[],
+    private readonly options: EngineOptions = {},
+  ) {
+    this.state = new MachineState(ENGINE_BYTES + bytes, programs.length, options.memoryModel);
+    this.log = this.state.logs[0] as Int32Array;
+    this.frameLevel = new Int32Array(programs.length);
+    this.framePosition = new Int32Array(programs.length);
+    this.maxSteps = options.maxSteps ?? 10_000;
+    let daemons = 0;
+    programs.forEach((program, actor) => {
+      if (program.daemon) daemons |= 1 << actor;
+    });
+    this.daemons = daemons;
+  }
+
+  /** A region of the address space. Regions do not overlap; the caller lays them out from 0. */
+  region(base: number, bytes: number): InlineMemory {
+    return new InlineMemory(this, ENGINE_BYTES + base, bytes);
+  }
+
+  /** The actor whose program is running (only meaningful inside a program). */
+  get actor(): number {
+    return this.current;
+  }
+
+  /** One operation of the running program: its result. The hot path of every access. */
+  step(tag: number, operand: number, expected: number): number {
+    const at = this.cursor;
+    if (at < this.limit) {
+      const log = this.log;
+      if (log[at + LOG_TAG] !== tag || log[at + LOG_OPERAND] !== operand || log[at + LOG_EXPECTED] !== expected) {
+        this.diverged(tag, operand);
+      }
+      this.cursor = at + RECORD;
+      return log[at + LOG_RESULT] as number;
+    }
+    return this.newStep(tag, operand, expected);
+  }
+
+  choose(count: number): number {
+    return this.step(Op.CHOOSE, count, 0);
+  }
+
+  relax(): void {
+    this.step(Op.RELAX, 0, 0);
+  }
+
+  /** System time (ns). */
+  now(): number {
+    return this.state.numbers.value(this.step(Op.NOW | (4 << KIND_BITS), 0, 0));
+  }
+
+  /** Arms the timer for system time `deadlineNs`; Infinity stops it. */
+  timerSet(deadlineNs: number): void {
+    const id = Number.isFinite(deadlineNs) ? this.state.numbers.intern(deadlineNs) : 0;
+    this.step(Op.TIMER_SET | (8 << KIND_BITS), id, 0);
+  }
+
+  /** Waits until the timer is armed and then until it expires: the time. */
+  timerWait(): number {
+    return this.state.numbers.value(this.step(Op.TIMER_WAIT | (8 << KIND_BITS), 0, 0));
+  }
+
+  /** Lets time pass. */
+  sleep(ns: number): void {
+    this.step(Op.SLEEP | (4 << KIND_BITS), this.state.numbers.intern(ns), 0);
+  }
+
+  /** Runs code outside any execution, its accesses executed at once; what it writes stays. */
+  setup(code: () => void): void {
+    this.mode = Mode.DIRECT;
+    this.cursor = this.limit = 0;
+    code();
+    this.state.commit();
+  }
+
+  /**
+   * Explores until the strategy has nothing left, `sink` says stop, or `until` (ms, performance.now) has passed.
+   * @returns true when there is nothing left; false when it may be called again to go on
+   */
+  explore(strategy: Strategy, sink: ExecutionSink, until = Number.POSITIVE_INFINITY): boolean {
+    if (this.strategy !== strategy) {
+      this.strategy = strategy;
+      strategy.attach(this.state);
+      strategy.begin();
+    }
+    this.sink = sink;
+    this.until = until;
+    this.stopping = false;
+    this.exhausted = false;
+    while (!this.stopping) {
+      this.mode = Mode.RUNNING;
+      this.level = 0;
+      try {
+        this.drive();
+      } catch (error) {
+        if (error !== UNWIND) throw error;
+      }
+    }
+    this.mode = Mode.DIRECT;
+    this.cursor = this.limit = 0;
+    return this.exhausted;
+  }
+
+  private until = 0;
+  private exhausted = false;
+  private countdown = 64;
+
+  /** An operation that is not in the log: records it, and comes back when it has a result. */
+  private newStep(tag: number, operand: number, expected: number): number {
+    if (this.mode !== Mode.RUNNING) {
+      if (this.mode === Mode.DIRECT) return this.state.direct(tag, operand, expected);
+      throw UNWIND;
+    }
+    const program = this.current;
+    const state = this.state;
+    const position = state.pos[program] as number;
+    state.setPending(program, tag, operand, expected);
+    this.frameLevel[program] = this.level;
+    this.framePosition[program] = position;
+    this.drive();
+    this.current = program;
+    const log = state.logs[program] as Int32Array;
+    this.log = log;
+    this.cursor = (position + 1) * RECORD;
+    this.limit = (state.pos[program] as number) * RECORD;
+    return log[position * RECORD + LOG_RESULT] as number;
+  }
+
+  /** Executes events until the program whose frame is on top of the stack has to go on (or throws to unwind). */
+  private drive(): void {
+    const level = this.level;
+    const state = this.state;
+    for (;;) {
+      let actor = this.wanted;
+      if (actor < 0) {
+        if (!this.stopping) actor = this.pick();
+        if (this.stopping) this.unwind(0);
+      }
+      if (((state.unknown >>> actor) & 1) !== 0) {
+        this.wanted = actor;
+        const frame = this.frameLevel[actor] as number;
+        if (frame !== 0) {
+          if (frame === level) return;
+          if (frame === level - 1 || (state.pos[actor] as number) > CHEAP_REPLAY) this.unwind(frame);
+        }
+        if (level >= MAX_LEVEL) this.unwind(0);
+        this.run(actor, level);
+        continue;
+      }
+      if (this.wanted >= 0) {
+        // Its operation is known now. An eager strategy wants to hear of all of them first.
+        this.wanted = -1;
+        if (this.strategy.eager || !state.isEnabled(actor)) continue;
+      }
+      const choice = state.kind(actor) === Op.CHOOSE ? this.strategy.chooseValue(actor, this.pendingOperand(actor)) : 0;
+      state.execute(actor, choice);
+      this.steps++;
+      this.strategy.executed();
+    }
+  }
+
+  private pendingOperand(actor: number): number {
+    const position = this.state.pos[actor] as number;
+    return (this.state.logs[actor] as Int32Array)[position * RECORD + LOG_OPERAND] as number;
+  }
+
+  /** Calls a program from its start, on top of the stack. Returns when it has ended, or was unwound to here. */
+  private run(program: number, level: number): void {
+    const state = this.state;
+    this.level = level + 1;
+    this.current = program;
+    this.log = state.logs[program] as Int32Array;
+    this.cursor = 0;
+    this.limit = (state.pos[program] as number) * RECORD;
+    let kind: number = Op.END;
+    let value: unknown;
+    try {
+      value = (this.programs[program] as Program).run();
+      if (this.mode === Mode.UNWINDING) this.swallowed(program);
+    } catch (error) {
+      kind = Op.CRASH;
+      value = error;
+    }
+    if (this.mode === Mode.UNWINDING) {
+      if (this.unwindTo !== level) throw UNWIND;
+      this.mode = Mode.RUNNING;
+    } else {
+      this.ended(program, kind, value);
+    }
+    this.level = level;
+    if (this.frameLevel[program] === level + 1) this.frameLevel[program] = 0;
+  }
+
+  private swallowed(program: number): void {
+    const message = 'swallowed the exception by which the engine suspends it: a catch without rethrow';
+    this.fail({ kind: 'nondeterminism', message, actor: program });
+  }
+
+  private ended(program: number, kind: number, value: unknown): void {
+    if (this.cursor < this.limit) {
+      const tag = this.log[this.cursor + LOG_TAG] as number;
+      this.nondeterministic(program, `ended where an earlier run of the same schedule went on with ${describe(tag)}`);
+      return;
+    }
+    if (kind === Op.END && value instanceof Promise) {
+      value.catch(() => undefined);
+      this.fail({ kind: 'crash', message: 'the guest returned a promise: guests are synchronous', actor: program });
+    }
+    this.state.setEnd(program, kind, value);
+  }
+
+  private diverged(tag: number, operand: number): never {
+    const log = this.log;
+    const at = this.cursor;
+    const was = `${describe(log[at + LOG_TAG] as number)} operand ${log[at + LOG_OPERAND]}`;
+    const message = `made ${describe(tag)} operand ${operand} where an earlier run of the same schedule made ${was}`;
+    this.nondeterministic(this.current, message);
+    this.unwind(0);
+  }
+
+  private nondeterministic(program: number, message: string): void {
+    const hint = 'Guests keep state inside the guest function or in shared memory; time and chance come from the vCPU.';
+    this.fail({ kind: 'nondeterminism', message: `${message}. ${hint}`, actor: program });
+    this.stopping = this.finish(false);
+  }
+
+  /** Notes the first failure of this execution. */
+  private fail(failure: EngineFailure): void {
+    this.failure ??= failure;
+  }
+
+  private unwind(level: number): never {
+    this.mode = Mode.UNWINDING;
+    this.unwindTo = level;
+    this.cursor = this.limit = 0;
+    this.forgetFramesAbove(level);
+    throw UNWIND;
+  }
+
+  private forgetFramesAbove(level: number): void {
+    const frames = this.frameLevel;
+    for (let program = 0; program < frames.length; program++) {
+      if ((frames[program] as number) > level) frames[program] = 0;
+    }
+  }
+
+  /** Who is next. Ends executions and begins new ones on the way. Sets `stopping` when there is nothing more. */
+  private pick(): number {
+    const state = this.state;
+    for (;;) {
+      if (this.strategy.eager && state.unknown !== 0) return 31 - Math.clz32(state.unknown & -state.unknown);
+      let enabled = state.enabled();
+      if (state.done !== 0 && this.failure === null) this.lookForCrash();
+      if (this.failure === null && enabled !== 0 && state.depth >= this.maxSteps) {
+        this.fail({ kind: 'livelock', message: `no end after ${this.maxSteps} steps`, actor: -1 });
+      }
+      if (this.failure !== null) {
+        enabled = 0;
+      } else if (enabled === 0) {
+        enabled = state.spinning();
+        if (enabled === 0) this.quiescent();
+      }
+      if (enabled !== 0) {
+        const actor = this.strategy.choose(enabled);
+        if (actor >= 0) return actor;
+      }
+      if (this.finish(enabled !== 0)) {
+        this.stopping = true;
+        return -1;
+      }
+    }
+  }
+
+  private seenDone = 0;
+
+  /** A program that has thrown fails the execution at once. */
+  private lookForCrash(): void {
+    const state = this.state;
+    if (state.done === this.seenDone) return;
+    this.seenDone = state.done;
+    for (let rest = state.done; rest !== 0; rest &= rest - 1) {
+      const program = 31 - Math.clz32(rest & -rest);
+      if (state.kind(program) !== Op.CRASH) continue;
+      const error = state.endValue(program);
+      const kind = error instanceof ExecutionFailure ? error.kind : 'crash';
+      this.fail({ kind, message: error instanceof Error ? error.message : String(error), actor: program, error });
+      return;
+    }
+  }
+
+  /** Nobody can go on: the end, or a deadlock. */
+  private quiescent(): void {
+    const state = this.state;
+    const all = (1 << this.programs.length) - 1;
+    const waiting = all & ~state.done & ~this.daemons;
+    if (waiting !== 0) {
+      const names: string[] = [];
+      for (let rest = waiting; rest !== 0; rest &= rest - 1) {
+        const program = 31 - Math.clz32(rest & -rest);
+        names.push(`${(this.programs[program] as Program).name} in ${opName(state.kind(program))}`);
+      }
+      const actor = 31 - Math.clz32(waiting & -waiting);
+      this.fail({ kind: 'deadlock', message: `nothing is left that could run ${names.join(', ')}`, actor });
+      return;
+    }
+    if (this.options.check !== undefined) this.runCheck(this.options.check);
+  }
+
+  private runCheck(check: (values: readonly unknown[]) => void): void {
+    const state = this.state;
+    const values = this.programs.map((_, program) => ((state.done >>> program) & 1 ? state.endValue(program) : undefined));
+    const mark = state.directMark();
+    const { cursor, limit } = this;
+    this.mode = Mode.DIRECT;
+    this.cursor = this.limit = 0;
+    try {
+      check(values);
+    } catch (error) {
+      const kind = error instanceof ExecutionFailure ? error.kind : 'assertion';
+      this.fail({ kind, message: error instanceof Error ? error.message : String(error), actor: -1, error });
+    }
+    this.mode = Mode.RUNNING;
+    this.cursor = cursor;
+    this.limit = limit;
+    state.discardDirect(mark);
+  }
+
+  /** Reports the execution and takes the state back to where the next one begins. Returns true to stop. */
+  private finish(blocked: boolean): boolean {
+    const failure = this.failure;
+    this.failure = null;
+    this.seenDone = 0;
+    this.wanted = -1;
+    const strategy = this.strategy;
+    strategy.end();
+    const stop = this.sink.executionDone(failure, blocked);
+    if (stop) return true;
+    const depth = strategy.next();
+    if (depth < 0) {
+      this.exhausted = true;
+      return true;
+    }
+    this.rewind(depth);
+    strategy.begin();
+    if (--this.countdown === 0) {
+      this.countdown = 64;
+      if (performance.now() >= this.until) return true;
+    }
+    return false;
+  }
+
+  private rewind(depth: number): void {
+    const state = this.state;
+    const touched = state.rollback(depth) & ((1 << this.programs.length) - 1);
+    for (let rest = touched; rest !== 0; rest &= rest - 1) {
+      const program = 31 - Math.clz32(rest & -rest);
+      // A frame stays right as long as every result it was given still holds.
+      if ((this.framePosition[program] as number) > (state.pos[program] as number)) this.frameLevel[program] = 0;
+    }
+  }
+}
+
+function describe(tag: number): string {
+  const address = tag >>> KIND_BITS;
+  const kind = opName(tag & KIND_MASK);
+  return address === 0 ? kind : `${kind} at 0x${Math.max(0, address - ENGINE_BYTES).toString(16)}`;
+}

@@ -1,0 +1,31 @@
+/**
+ * What an exploration strategy is asked. The engine executes; a strategy only says who is next, and how far to go back
+ * before the next execution. Sets of actors are bit masks.
+ */
+import type { MachineState } from '../engine/inline/machine-state';
+
+export interface Strategy {
+  readonly name: string;
+  /** True when `choose` needs to know every actor's pending operation (else some may be found out only when chosen). */
+  readonly eager: boolean;
+  /** Executions given up because all that is left is explored elsewhere. */
+  readonly blocked: number;
+  /** Binds the strategy to a machine, before anything else. */
+  attach(state: MachineState): void;
+  /** An execution begins, from the depth last returned by {@link next} (at first 0). */
+  begin(): void;
+  /**
+   * Who executes the next event. Asked again for the same event when the answer turns out not to be able to.
+   * @param enabled - not empty
+   * @returns an actor of `enabled`, or -1 to give this execution up
+   */
+  choose(enabled: number): number;
+  /** The value, below `count`, of a nondeterministic choice that is about to be executed. */
+  chooseValue(actor: number, count: number): number;
+  /** The event `state.depth - 1` has just been executed. */
+  executed(): void;
+  /** The execution is over: nobody can go on, or it was given up. */
+  end(): void;
+  /** Prepares the next execution: how many events of this one it shares; -1 when there is none left. */
+  next(): number;
+}
