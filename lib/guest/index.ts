@@ -1,0 +1,30 @@
+/**
+ * The guest kernel library: what a small paravirtual kernel links to. Entry point `upcall/guest`.
+ *
+ * Ordinary guest code over the {@link Vcpu} interface: it runs on threads with the guest and is explored with it.
+ * A kernel makes its objects per vCPU, in the guest function; all they keep is in the domain's memory.
+ */
+export { HypercallError } from '../abi';
+export { bringUp } from './boot';
+export { readWallclock, scaleTicks, systemTimeNs, type Wallclock } from './clock';
+export { Completion } from './completion';
+export { Events } from './events';
+export { forceUpcall, haltUntil, irqDisable, irqEnable, irqEnabled, irqRestore, irqSave } from './irq';
+export { checkKernelArea, KERNEL_BLOCK, kernelBlock, kernelRanges, MAX_TIMERS } from './kernel-area';
+export { printk } from './printk';
+export { PvSpinlock, SPINS_BEFORE_POLL } from './pv-spinlock';
+export { Spinlock } from './spinlock';
+export { Timer, type TimerCallback, Timers } from './timers';
+export type { EventHandler } from './upcall';
+export type {
+  EvtchnHypercalls,
+  EvtchnStatus,
+  GuestDomain,
+  Hypercalls,
+  RunstateInfo,
+  SchedHypercalls,
+  Vcpu,
+  VcpuHypercalls,
+  Word,
+  Words,
+} from './vcpu';
