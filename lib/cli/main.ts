@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+/**
+ * The `upcall` command: registers the subcommands, each in its own file, and turns what goes wrong into a line and
+ * an exit status.
+ *
+ * Exit status: 0 held; 1 a failure was found (set by the command); 2 wrong usage or bad input, one line on stderr;
+ * 70 a defect of Upcall itself, with its stack; 130 interrupted.
+ */
+import { Command, CommanderError } from 'commander';
+import { registerExamples } from './examples';
+import { registerLayout } from './layout';
+import { packageVersion } from './package-root';
+import { exitOnClosedPipe } from './terminal';
+import { UsageError } from './usage-error';
+
+const WRONG_USAGE = 2;
+const INTERNAL_ERROR = 70;
+
+/** The command line, complete. Errors are thrown, not printed. */
+export function createProgram(): Command {
+  const program = new Command('upcall')
+    .description('Runs Xen-style multi-vCPU guests on worker threads, and searches their interleavings.')
+    .version(packageVersion())
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  registerLayout(program);
+  registerExamples(program);
+  return program;
+}
+
+/** A message on one line, without commander's prefix. */
+function oneLine(message: string): string {
+  return message
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ')
+    .trim();
+}
+
+/** Runs the command; the status goes to process.exitCode, so that output is not cut off. */
+export async function main(argv: readonly string[]): Promise<void> {
+  exitOnClosedPipe();
+  try {
+    const program = createProgram();
+    if (argv.length === 0) program.outputHelp();
+    else await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return;
+    if (error instanceof CommanderError || error instanceof UsageError) {
+      process.stderr.write(`upcall: ${oneLine(error.message)}\n`);
+      process.exitCode = WRONG_USAGE;
+    } else {
+      process.stderr.write(`upcall: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
+      process.exitCode = INTERNAL_ERROR;
+    }
+  }
+}
+
+if (require.main === module) void main(process.argv.slice(2));
