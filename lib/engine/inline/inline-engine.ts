@@ -14,13 +14,24 @@
  */
 import type { Strategy } from '../../explore/strategy';
 import { InlineMemory } from './inline-memory';
-import { LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, MachineState, type MemoryModel, RECORD } from './machine-state';
+import {
+  LOG_EXPECTED,
+  LOG_OPERAND,
+  LOG_RESULT,
+  LOG_TAG,
+  MachineState,
+  type MemoryModel,
+  RECORD,
+} from './machine-state';
 import { ENGINE_BYTES, KIND_BITS, KIND_MASK, Op, opName } from './ops';
 
 /** Calls of programs on top of each other before the stack is unwound. */
 const MAX_LEVEL = 24;
 /** Replaying so many operations costs about what unwinding does. */
 const CHEAP_REPLAY = 24;
+
+/** Alternatives of one CHOOSE step: the strategies keep sets of values in a word. */
+const MAX_CHOICE = 16;
 
 /** Where an access comes from. */
 const Mode = {
@@ -157,8 +168,12 @@ export class InlineEngine {
     return this.newStep(tag, operand, expected);
   }
 
+  /** A nondeterministic choice below `count`. Large ones are made digit by digit. */
   choose(count: number): number {
-    return this.step(Op.CHOOSE, count, 0);
+    if (count <= MAX_CHOICE) return this.step(Op.CHOOSE, count, 0);
+    const low = Math.ceil(count / MAX_CHOICE);
+    const high = this.step(Op.CHOOSE, Math.ceil(count / low), 0) * low;
+    return high + this.choose(Math.min(low, count - high));
   }
 
   relax(): void {
@@ -378,7 +393,7 @@ export class InlineEngine {
       if (this.failure !== null) {
         enabled = 0;
       } else if (enabled === 0) {
-        enabled = state.spinning();
+        enabled = state.offerTick();
         if (enabled === 0) this.quiescent();
       }
       if (enabled !== 0) {
@@ -429,7 +444,9 @@ export class InlineEngine {
 
   private runCheck(check: (values: readonly unknown[]) => void): void {
     const state = this.state;
-    const values = this.programs.map((_, program) => ((state.done >>> program) & 1 ? state.endValue(program) : undefined));
+    const values = this.programs.map((_, program) =>
+      (state.done >>> program) & 1 ? state.endValue(program) : undefined,
+    );
     const mark = state.directMark();
     const { cursor, limit } = this;
     this.mode = Mode.DIRECT;

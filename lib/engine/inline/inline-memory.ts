@@ -156,6 +156,8 @@ export class InlineMemory implements LockableMemory {
   }
 
   private refuse(address: number, width: number): never {
-    throw new RangeError(`access to ${width} byte(s) at ${address}: the region has ${this.byteLength}, words are aligned`);
+    throw new RangeError(
+      `access to ${width} byte(s) at ${address}: the region has ${this.byteLength}, words are aligned`,
+    );
   }
 }

@@ -10,6 +10,8 @@
  * is the queue of buffered stores, its events are flushes. A plain load (and an atomic one, a mov on x86) is
  * answered from the newest store to its bytes in the own buffer; locked operations and fences wait until the
  * own buffer is empty.
+ *
+ * The last actor is time: it steps only when all that could go on are spinning, and lets each of them look again.
  */
 import { OpCache } from './op-cache';
 import {
@@ -31,6 +33,7 @@ import {
   Op,
   READS,
   SLEEPER_ADDRESS,
+  TICK_ADDRESS,
   WRITES,
   wordFoot,
 } from './ops';
@@ -68,6 +71,8 @@ export class MachineState {
   /** What programs returned or threw: slots 0..programs-1 for those outside the cache. */
   readonly values: unknown[] = [];
   readonly actors: number;
+  /** The actor that is time. */
+  readonly time: number;
   readonly tso: boolean;
 
   /** Number of events executed. */
@@ -98,9 +103,12 @@ export class MachineState {
   ) {
     if (bytes > MAX_BYTES) throw new RangeError(`a machine under exploration has at most ${MAX_BYTES} bytes of memory`);
     this.tso = memoryModel === 'tso';
-    this.actors = this.tso ? programs * 2 : programs;
+    this.actors = (this.tso ? programs * 2 : programs) + 1;
+    this.time = this.actors - 1;
     if (this.actors > MAX_ACTORS) {
-      throw new RangeError(`exploration handles at most ${MAX_ACTORS} actors (under tso each vCPU counts twice)`);
+      throw new RangeError(
+        `exploration handles at most ${MAX_ACTORS - 1} actors (under tso each of them counts twice)`,
+      );
     }
     const buffer = new ArrayBuffer((bytes + 3) & ~3);
     this.i32 = new Int32Array(buffer);
@@ -137,14 +145,16 @@ export class MachineState {
     return (this.guarded & bit) !== 0 && this.guardHolds(actor);
   }
 
-  /** The actors that only spin: those to let go on when nobody else can. */
-  spinning(): number {
-    let spinning = 0;
+  /** When nobody can go on but somebody spins: the set of the actor that is time, ready to step. Else 0. */
+  offerTick(): number {
     for (let rest = this.guarded; rest !== 0; rest &= rest - 1) {
-      const actor = 31 - Math.clz32(rest & -rest);
-      if (this.kind(actor) === Op.RELAX) spinning |= 1 << actor;
+      if (this.kind(31 - Math.clz32(rest & -rest)) !== Op.RELAX) continue;
+      const position = this.pos[this.time] as number;
+      this.reserve(this.time, this.logs[this.time] as Int32Array, position + 1);
+      (this.logs[this.time] as Int32Array)[position * RECORD] = Op.TICK;
+      return 1 << this.time;
     }
-    return spinning;
+    return 0;
   }
 
   /** Records the next operation of a program. Its log has room. */
@@ -154,7 +164,11 @@ export class MachineState {
     log[at + LOG_TAG] = tag;
     log[at + LOG_OPERAND] = operand;
     log[at + LOG_EXPECTED] = expected;
-    const extra = (tag & KIND_MASK) === Op.RELAX ? this.footSinceRelax(program) : 0;
+    let extra = 0;
+    if ((tag & KIND_MASK) === Op.RELAX) {
+      extra = this.footSinceRelax(program);
+      log[at + LOG_AFTER] = this.i32[TICK_ADDRESS >> 2] as number;
+    }
     log[at + LOG_EXTRA] = extra;
     const node = log[at + LOG_NODE] as number;
     if (node > 0) this.cache.learn(node, tag, operand, expected, extra);
@@ -305,11 +319,31 @@ export class MachineState {
     return NARROW[kind] === 1 ? byteFoot(address, access) : wordFoot(address, access);
   }
 
+  /** The words a TICK writes, besides depending on everything. */
+  readonly tickFoot = this.feet.intern([wordFoot(CLOCK_ADDRESS, WRITES), wordFoot(TICK_ADDRESS, WRITES)]);
   private readonly timerFoot = this.feet.intern([wordFoot(CLOCK_ADDRESS, WRITES), wordFoot(DEADLINE_ADDRESS, WRITES)]);
 
-  /** The word an event wrote first, as it was before. Only for events that write. */
-  oldValue(event: number): number {
-    return this.undoOld[this.evUndo[event] as number] as number;
+  /** A word as it was before an event (which need not have written it, if it is the newest). */
+  oldWord(event: number, word: number): number {
+    const end = event + 1 < this.depth ? (this.evUndo[event + 1] as number) : this.undoTop;
+    for (let entry = this.evUndo[event] as number; entry < end; entry++) {
+      if (this.undoWord[entry] === word) return this.undoOld[entry] as number;
+    }
+    return this.i32[word] as number;
+  }
+
+  /** Whether an event wrote a word. */
+  wrote(event: number, word: number): boolean {
+    const end = event + 1 < this.depth ? (this.evUndo[event + 1] as number) : this.undoTop;
+    for (let entry = this.evUndo[event] as number; entry < end; entry++) {
+      if (this.undoWord[entry] === word) return true;
+    }
+    return false;
+  }
+
+  /** The actors that wait for a condition. */
+  waiting(): number {
+    return this.guarded;
   }
 
   /** Under TSO: true when the program has stores in its buffer. */
@@ -349,6 +383,7 @@ export class MachineState {
         log[next + LOG_OPERAND] = cache.operand(child);
         log[next + LOG_EXPECTED] = cache.expected(child);
         log[next + LOG_EXTRA] = cache.extra(child);
+        log[next + LOG_AFTER] = this.i32[TICK_ADDRESS >> 2] as number;
         this.known[program] = (this.pos[program] as number) + 1;
         this.classify(program);
         return;
@@ -368,7 +403,7 @@ export class MachineState {
     this.ready &= ~bit;
     this.guarded &= ~bit;
     if (actor >= this.programs) {
-      if ((this.known[actor] as number) > (this.pos[actor] as number)) this.ready |= bit;
+      if (actor !== this.time && (this.known[actor] as number) > (this.pos[actor] as number)) this.ready |= bit;
       return;
     }
     this.unknown &= ~bit;
@@ -422,12 +457,14 @@ export class MachineState {
       const address = tag >>> KIND_BITS;
       feet.add(NARROW[kind] === 1 ? byteFoot(address, READS) : wordFoot(address, READS));
     }
+    if (feet.size > 0) feet.add(wordFoot(TICK_ADDRESS, READS));
     return this.feet.intern([...feet].sort((a, b) => a - b));
   }
 
   /** Whether something a program has read since its last RELAX is different now. */
   private changedSinceRelax(program: number): boolean {
     const log = this.logs[program] as Int32Array;
+    if (log[(this.pos[program] as number) * RECORD + LOG_AFTER] !== this.i32[TICK_ADDRESS >> 2]) return true;
     for (let record = this.sinceRelax(program); record < (this.pos[program] as number); record++) {
       const at = record * RECORD;
       const tag = log[at] as number;
@@ -477,7 +514,7 @@ export class MachineState {
     return (this.look32(actor, address & ~3) >>> ((address & 3) * 8)) & 0xff;
   }
 
-  private look32(actor: number, address: number): number {
+  look32(actor: number, address: number): number {
     let value = this.i32[address >> 2] as number;
     if (!this.tso) return value;
     const buffer = actor + this.programs;
@@ -563,14 +600,7 @@ export class MachineState {
     return kind === Op.STORE32 ? 0 : old;
   }
 
-  private special(
-    actor: number,
-    kind: number,
-    address: number,
-    log: Int32Array,
-    at: number,
-    choice: number,
-  ): number {
+  private special(actor: number, kind: number, address: number, log: Int32Array, at: number, choice: number): number {
     const i32 = this.i32;
     const index = address >> 2;
     const operand = log[at + LOG_OPERAND] as number;
@@ -592,7 +622,8 @@ export class MachineState {
         this.put(index, 0);
         return 0;
       case Op.RELAX:
-        return this.relax(actor, log[at + LOG_EXTRA] as number);
+        this.evFoot[this.depth - 1] = log[at + LOG_EXTRA] as number;
+        return 0;
       case Op.WAIT:
         if (i32[index] !== operand) {
           this.evFoot[this.depth - 1] = wordFoot(address, READS);
@@ -627,6 +658,10 @@ export class MachineState {
       }
       case Op.SLEEP:
         return this.passUntil(this.clockNs() + this.numbers.value(operand));
+      case Op.TICK:
+        this.evFoot[this.depth - 1] = EVERYTHING;
+        this.put(TICK_ADDRESS >> 2, (i32[TICK_ADDRESS >> 2] as number) + 1);
+        return this.passUntil(this.clockNs() + SPIN_TICK_NS);
       case Op.FLUSH8:
         this.put8(address, operand);
         return 0;
@@ -648,17 +683,6 @@ export class MachineState {
     const id = this.numbers.intern(now);
     this.put(CLOCK_ADDRESS >> 2, id);
     return id;
-  }
-
-  /** A spinning actor goes on: because something changed, or because nobody else can go on, and time passes. */
-  private relax(actor: number, read: number): number {
-    const event = this.depth - 1;
-    this.evFoot[event] = read;
-    if (read !== 0 && !this.changedSinceRelax(actor)) {
-      this.evFoot[event] = EVERYTHING;
-      this.passUntil(this.clockNs() + SPIN_TICK_NS);
-    }
-    return 0;
   }
 
   private notify(address: number, count: number): number {

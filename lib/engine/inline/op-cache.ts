@@ -81,7 +81,7 @@ export class OpCache {
     const added = this.count++;
     if ((added + 1) * NODE > this.nodes.length) this.grow();
     this.nodes[added * NODE + VIA] = result;
-    this.nodes[(last === 0 ? node * NODE + CHILD : last * NODE + SIBLING)] = added;
+    this.nodes[last === 0 ? node * NODE + CHILD : last * NODE + SIBLING] = added;
     return added;
   }
 

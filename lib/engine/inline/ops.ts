@@ -15,6 +15,8 @@ export const ENGINE_BYTES = 4096;
 export const CLOCK_ADDRESS = 4;
 /** Word with the armed deadline (interned; 0 = none). */
 export const DEADLINE_ADDRESS = 8;
+/** Word counted up whenever time passes because nothing but spinning is left. */
+export const TICK_ADDRESS = 12;
 /** First of one word per actor: where the actor sleeps in wait32 (address + 1), {@link NOTIFIED}, or 0. */
 export const SLEEPER_ADDRESS = 1024;
 export const NOTIFIED = -1;
@@ -74,6 +76,8 @@ export const Op = {
   END: 40,
   /** The actor has thrown; the operand names the error. */
   CRASH: 41,
+  /** Time passes: lets the actors that spin go on. Executed by an actor of its own when nobody else can go on. */
+  TICK: 42,
 } as const;
 
 export const KIND_BITS = 6;

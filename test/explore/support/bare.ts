@@ -1,5 +1,5 @@
 /** Bare programs over one region: what the engine and the strategies are tested on, without a hypervisor. */
-import { type EngineFailure, InlineEngine, type EngineOptions } from '../../../lib/engine/inline/inline-engine';
+import { type EngineFailure, type EngineOptions, InlineEngine } from '../../../lib/engine/inline/inline-engine';
 import type { InlineMemory } from '../../../lib/engine/inline/inline-memory';
 import type { Strategy } from '../../../lib/explore/strategy';
 
@@ -28,7 +28,14 @@ export function at(word: number): number {
 }
 
 export function exploreBare(programs: readonly Bare[], strategy: Strategy, options: BareOptions = {}): BareResult {
-  const { words = 16, maxExecutions = Number.POSITIVE_INFINITY, check, onEnd, keepGoing = false, ...engineOptions } = options;
+  const {
+    words = 16,
+    maxExecutions = Number.POSITIVE_INFINITY,
+    check,
+    onEnd,
+    keepGoing = false,
+    ...engineOptions
+  } = options;
   const bytes = words * 4;
   let memory: InlineMemory;
   const engine: InlineEngine = new InlineEngine(

@@ -1,0 +1,274 @@
+/**
+ * Optimal dynamic partial-order reduction: one execution per Mazurkiewicz trace.
+ *
+ * Source sets with sleep sets and wakeup trees, after Abdulla, Aronis, Jonsson, Sagonas: Source Sets: A Foundation
+ * for Optimal Dynamic Partial Order Reduction (JACM 64(4), 2017). At the end of each execution every race (e, e') is
+ * turned round: the steps after e that do not follow from it, then e', are a schedule to explore from the
+ * state before e, unless a step asleep there could begin it (explored already) or the wakeup tree there holds an
+ * equivalent one. Where no schedule is waiting, the actor of the last event goes on, so switches are few.
+ */
+import type { MachineState } from '../engine/inline/machine-state';
+import { Op } from '../engine/inline/ops';
+import { HappensBefore } from './happens-before';
+import type { Strategy } from './strategy';
+import { StepSequence, WakeupForest } from './wakeup-tree';
+
+const STRIDE = 32;
+
+export class DporStrategy implements Strategy {
+  readonly name = 'dpor';
+  readonly eager = false;
+  blocked = 0;
+  private state!: MachineState;
+  private order!: HappensBefore;
+  private forest!: WakeupForest;
+  /** Per depth: actors asleep, and the footprints of their next steps. */
+  private sleep = new Int32Array(256);
+  private sleepFeet = new Int32Array(256 * STRIDE);
+  /** Per depth: first of the schedules waiting. */
+  private waiting = new Int32Array(256);
+  /** Per depth: actors whose next step is a choice, some of its values explored already; and which values. */
+  private partial = new Int32Array(256);
+  private sleepValues = new Int32Array(256 * STRIDE);
+  /** Per event that makes a choice: number of values (else 0), the value made, whether to try the others here. */
+  private valueCount = new Int32Array(256);
+  private value = new Int32Array(256);
+  private allValues = new Uint8Array(256);
+  /** What hangs below the schedule step just chosen, and the value its choice is to make. */
+  private subtree = 0;
+  private wantedValue = -1;
+  private forcedActor = -1;
+  private givenUp = false;
+  private readonly sequence = new StepSequence();
+  /** Races by first event: heads per event, then links between races. */
+  private bucket = new Int32Array(256);
+  private nextRace = new Int32Array(256);
+
+  attach(state: MachineState): void {
+    this.state = state;
+    this.order = new HappensBefore(state);
+    this.forest = new WakeupForest(state.feet);
+  }
+
+  begin(): void {
+    this.givenUp = false;
+  }
+
+  choose(enabled: number): number {
+    const depth = this.state.depth;
+    if (this.forcedActor >= 0) {
+      const actor = this.forcedActor;
+      this.forcedActor = -1;
+      return actor;
+    }
+    this.wantedValue = -1;
+    this.subtree = 0;
+    this.valueCount[depth] = 0;
+    const node = this.waiting[depth] as number;
+    if (node !== 0) {
+      const actor = this.forest.actor(node);
+      this.waiting[depth] = this.forest.sibling(node);
+      this.subtree = this.forest.child(node);
+      this.wantedValue = this.forest.value(node);
+      this.forest.release(node);
+      if (((enabled >>> actor) & 1) === 0) throw new Error('dpor: a scheduled step is not enabled');
+      return actor;
+    }
+    const awake = enabled & ~(this.sleep[depth] as number);
+    if (awake === 0) {
+      this.givenUp = true;
+      return -1;
+    }
+    const last = depth > 0 ? (this.state.evActor[depth - 1] as number) : 0;
+    if (((awake >>> last) & 1) !== 0) return last;
+    return 31 - Math.clz32(awake & -awake);
+  }
+
+  chooseValue(actor: number, count: number): number {
+    const depth = this.state.depth;
+    let value = this.wantedValue;
+    this.allValues[depth] = value < 0 ? 1 : 0;
+    if (value < 0) {
+      const slept = ((this.partial[depth] as number) >>> actor) & 1 ? this.sleepValues[depth * STRIDE + actor] : 0;
+      value = 31 - Math.clz32(~(slept as number) & -~(slept as number));
+    }
+    this.valueCount[depth] = count;
+    this.value[depth] = value;
+    return value;
+  }
+
+  executed(): void {
+    const state = this.state;
+    const depth = state.depth;
+    const event = depth - 1;
+    if (depth + 1 >= this.sleep.length) this.grow();
+    this.order.add();
+    this.waiting[depth] = this.subtree;
+    this.subtree = 0;
+    this.wantedValue = -1;
+    // Who stays asleep: those whose next step commutes with this one.
+    let asleep = (this.sleep[event] as number) & ~(1 << (state.evActor[event] as number));
+    const foot = state.evFoot[event] as number;
+    const sleepFeet = this.sleepFeet;
+    for (let rest = asleep; rest !== 0; rest &= rest - 1) {
+      const actor = 31 - Math.clz32(rest & -rest);
+      const theirs = sleepFeet[event * STRIDE + actor] as number;
+      if (state.feet.dependent(theirs, foot)) asleep &= ~(1 << actor);
+      else sleepFeet[depth * STRIDE + actor] = theirs;
+    }
+    this.sleep[depth] = asleep;
+    let partial = this.partial[event] as number;
+    if (partial !== 0) {
+      partial &= ~(1 << (state.evActor[event] as number));
+      for (let rest = partial; rest !== 0; rest &= rest - 1) {
+        const actor = 31 - Math.clz32(rest & -rest);
+        this.sleepValues[depth * STRIDE + actor] = this.sleepValues[event * STRIDE + actor] as number;
+      }
+    }
+    this.partial[depth] = partial;
+  }
+
+  end(): void {
+    if (this.givenUp) {
+      this.blocked++;
+      return;
+    }
+    const { state, order } = this;
+    const depth = state.depth;
+    const mark = order.races;
+    let virtual = depth;
+    for (let rest = state.waiting(); rest !== 0; rest &= rest - 1) {
+      order.addPending(virtual++, 31 - Math.clz32(rest & -rest));
+    }
+    if (order.races > 0) this.reverseRaces();
+    order.races = mark;
+  }
+
+  next(): number {
+    const { state, order, forest } = this;
+    for (let depth = state.depth - 1; depth >= 0; depth--) {
+      // What still waits below belongs to a branch that is over.
+      if (this.waiting[depth + 1] !== 0) {
+        forest.releaseAll(this.waiting[depth + 1] as number);
+        this.waiting[depth + 1] = 0;
+      }
+      const actor = state.evActor[depth] as number;
+      if ((this.valueCount[depth] as number) > 0 && this.valueDone(depth, actor)) {
+        if (this.allValues[depth] === 1) {
+          this.forcedActor = actor;
+          this.wantedValue = -1;
+          order.rollback(state.depth, depth);
+          return depth;
+        }
+        if (this.waiting[depth] !== 0) {
+          order.rollback(state.depth, depth);
+          return depth;
+        }
+        continue;
+      }
+      this.sleep[depth] = (this.sleep[depth] as number) | (1 << actor);
+      this.sleepFeet[depth * STRIDE + actor] = state.evFoot[depth] as number;
+      if (this.waiting[depth] !== 0) {
+        order.rollback(state.depth, depth);
+        return depth;
+      }
+    }
+    return -1;
+  }
+
+  /** One value of a choice is explored. Returns whether others are left. */
+  private valueDone(depth: number, actor: number): boolean {
+    const bit = 1 << actor;
+    const slot = depth * STRIDE + actor;
+    if (((this.partial[depth] as number) & bit) === 0) this.sleepValues[slot] = 0;
+    const slept = (this.sleepValues[slot] as number) | (1 << (this.value[depth] as number));
+    this.sleepValues[slot] = slept;
+    this.partial[depth] = (this.partial[depth] as number) | bit;
+    return slept !== (1 << (this.valueCount[depth] as number)) - 1;
+  }
+
+  private reverseRaces(): void {
+    const { order, bucket } = this;
+    const depth = this.state.depth;
+    if (order.races > this.nextRace.length) this.nextRace = new Int32Array(order.races * 2);
+    const nextRace = this.nextRace;
+    bucket.fill(-1, 0, depth);
+    for (let race = 0; race < order.races; race++) {
+      const first = order.raceFirst[race] as number;
+      nextRace[race] = bucket[first] as number;
+      bucket[first] = race;
+    }
+    for (let first = 0; first < depth; first++) {
+      for (let race = bucket[first] as number; race >= 0; race = nextRace[race] as number) {
+        this.reverse(first, order.raceSecond[race] as number, order.raceFoot[race] as number);
+      }
+    }
+  }
+
+  /** Plans the schedule in which `second` comes before `first`. */
+  private reverse(first: number, second: number, foot: number): void {
+    const { state, order, sequence } = this;
+    const depth = state.depth;
+    const actors = state.evActor;
+    sequence.clear();
+    let initials = this.sleep[first] as number;
+    let partial = this.partial[first] as number;
+    for (let event = first + 1; event < depth; event++) {
+      if (order.ordered(first, event)) continue;
+      const actor = actors[event] as number;
+      const theirs = state.evFoot[event] as number;
+      if (initials !== 0) {
+        initials = this.stillInitial(first, initials, actor, theirs);
+        if (initials < 0) return;
+      }
+      let value = -1;
+      if (theirs === 0 && order.kindAt(event) === Op.CHOOSE) {
+        value = order.resultAt(event);
+        if (((partial >>> actor) & 1) !== 0) {
+          if ((((this.sleepValues[first * STRIDE + actor] as number) >>> value) & 1) !== 0) return;
+        }
+      }
+      partial &= ~(1 << actor);
+      sequence.push(actor, theirs, value);
+    }
+    const actor = order.actorOf(second);
+    if (initials !== 0) {
+      initials = this.stillInitial(first, initials, actor, foot);
+      // Whoever is left commutes with all of it: explored from there already.
+      if (initials !== 0) return;
+    }
+    sequence.push(actor, foot, -1);
+    this.waiting[first] = this.forest.insert(this.waiting[first] as number, sequence);
+  }
+
+  /** The sleepers that can still begin the schedule after this step of it; -1 if the step is a sleeper's own. */
+  private stillInitial(depth: number, sleepers: number, actor: number, foot: number): number {
+    if (((sleepers >>> actor) & 1) !== 0) return -1;
+    let left = sleepers;
+    for (let rest = sleepers; rest !== 0; rest &= rest - 1) {
+      const sleeper = 31 - Math.clz32(rest & -rest);
+      if (this.state.feet.dependent(this.sleepFeet[depth * STRIDE + sleeper] as number, foot)) left &= ~(1 << sleeper);
+    }
+    return left;
+  }
+
+  private grow(): void {
+    this.sleep = twice(this.sleep);
+    this.sleepFeet = twice(this.sleepFeet);
+    this.waiting = twice(this.waiting);
+    this.valueCount = twice(this.valueCount);
+    this.value = twice(this.value);
+    this.partial = twice(this.partial);
+    this.sleepValues = twice(this.sleepValues);
+    const all = new Uint8Array(this.allValues.length * 2);
+    all.set(this.allValues);
+    this.allValues = all;
+    this.bucket = twice(this.bucket);
+  }
+}
+
+function twice(array: Int32Array): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(array.length * 2);
+  larger.set(array);
+  return larger;
+}
