@@ -11,6 +11,7 @@ import {
   layoutsOf,
   type StructLayout,
 } from '../abi';
+import { alignColumns } from './table';
 import { fitTo, painter } from './terminal';
 import { UsageError } from './usage-error';
 
@@ -46,19 +47,6 @@ function asJson(abis: readonly AbiName[], struct: string | undefined): object {
     return [abi, { ...constants, ...Object.fromEntries(structs) }];
   });
   return Object.fromEntries(perAbi);
-}
-
-/** Columns as wide as their widest cell, those named in `right` aligned to the right. */
-function alignColumns(rows: readonly (readonly string[])[], right: ReadonlySet<number>): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) =>
-        right.has(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
-      )
-      .join('  ')
-      .trimEnd(),
-  );
 }
 
 function typeOf({ type, count, flexible }: FieldLayout): string {
