@@ -1,0 +1,74 @@
+/**
+ * R18: an interrupt between "is the lock free?" and "sleep" takes another lock, and uses up the kick meant for the first.
+ *
+ * Where: the paravirtual spinlocks of Linux, until 168d2f464ab9 (8482cb16e2bc for ticket locks).
+ *
+ * A vCPU that finds a lock taken clears the pending bit of its kick port, looks at the lock once more, and polls the
+ * kick port (masked: it is only polled). Who releases a lock kicks the waiter.
+ * 1. vCPU 0 clears the kick, finds lock `outer` held.
+ * 2. vCPU 1 releases `outer`, kicks vCPU 0, and raises another event for it.
+ * 3. The upcall on vCPU 0 takes lock `inner` the slow way: it clears the kick and finds `inner` free.
+ * 4. vCPU 0 polls: no kick is pending.
+ * It sleeps; the lock it waits for is free.
+ *
+ * Invariant: a lock that is free while a vCPU sleeps for it has that vCPU's kick pending.
+ * Seen as: deadlock, under sc and tso. It takes one preemption and the upcall.
+ * The cure: who may have used up a kick of the code it interrupted puts it back.
+ *
+ *   upcall explore examples/races/r18-nested-lock-eats-kick.ts
+ *   upcall explore examples/races/r18-nested-lock-eats-kick.ts --args '{"variant":"fixed"}'
+ */
+import { defineScenario } from 'upcall';
+
+const KICK = 1;
+const KICK_BIT = 1 << KICK;
+const EVENT = 2;
+const EVENT_BIT = 1 << EVENT;
+
+export default defineScenario({
+  name: 'r18-nested-lock-eats-kick',
+  description: 'a lock taken in an upcall clears the kick of the lock wait that it interrupted',
+  words: { outer: 1, inner: 0 },
+  args: { variant: 'buggy' },
+  setup({ domain }) {
+    domain.sharedInfo.evtchn_mask.word(0).or(KICK_BIT);
+    domain.hypercall.evtchn.bindIpi(0);
+    domain.hypercall.evtchn.bindIpi(0);
+  },
+  guests: [
+    (vcpu) => {
+      const fixed = vcpu.domain.args.variant === 'fixed';
+      const { info } = vcpu;
+      const { outer, inner } = vcpu.words;
+      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+      let waiting = false;
+
+      vcpu.onUpcall(() => {
+        info.evtchn_upcall_pending.write(0);
+        if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
+        if ((pending.and(~EVENT_BIT) & EVENT_BIT) === 0) return;
+        // The slow way into a lock, which finds it free.
+        pending.and(~KICK_BIT);
+        vcpu.assert(inner.compareExchange(0, 1) === 0, 'nobody else takes the inner lock');
+        if (fixed && waiting) pending.or(KICK_BIT);
+        inner.store(0);
+      });
+
+      info.evtchn_upcall_mask.write(0);
+      waiting = true;
+      for (;;) {
+        pending.and(~KICK_BIT);
+        if (outer.compareExchange(0, 1) === 0) break;
+        vcpu.hypercall.sched.poll([KICK]);
+      }
+      waiting = false;
+      outer.store(0);
+    },
+    // Holds the outer lock from the start.
+    (vcpu) => {
+      vcpu.words.outer.store(0);
+      vcpu.hypercall.evtchn.send(KICK);
+      vcpu.hypercall.evtchn.send(EVENT);
+    },
+  ],
+});

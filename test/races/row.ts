@@ -1,0 +1,25 @@
+/** One row of the gallery's table: a race of examples/races and what exploration has to say about it. */
+import type { FailureKind } from '../../lib/engine/inline/inline-engine';
+import type { MemoryModel } from '../../lib/engine/inline/machine-state';
+
+export const STRATEGIES = ['random', 'pct', 'pos', 'dfs', 'dpor'] as const;
+export type StrategyName = (typeof STRATEGIES)[number];
+
+/** Executions within which a strategy finds the fault. */
+export type Budget = Readonly<Record<StrategyName, number>>;
+
+export interface RaceRow {
+  /** File in examples/races, without extension. */
+  readonly file: string;
+  /** `args.variant` of the faulty form; default 'buggy'. */
+  readonly variant?: string;
+  /** How the faulty form fails. */
+  readonly kind: FailureKind;
+  /** The memory models under which it fails; under the others exploration proves that it holds. */
+  readonly models: readonly MemoryModel[];
+  readonly budget: Budget;
+  /** Default 1. */
+  readonly seed?: number;
+  /** Where the interior of the hypervisor is not explored; the row says why. Default 'fine'. */
+  readonly hypercalls?: 'atomic';
+}
