@@ -15,7 +15,9 @@ export function wantsColour(output: Output): boolean {
 
 /** A function that styles text for an output, or leaves it alone. */
 export function painter(output: Output): (style: Style, text: string) => string {
-  return wantsColour(output) ? (style, text) => styleText(style, text) : (_style, text) => text;
+  return wantsColour(output)
+    ? (style, text) => styleText(style, text, { validateStream: false })
+    : (_style, text) => text;
 }
 
 /** Cuts a line to the width of a terminal; other outputs get it whole. Call before styling. */

@@ -1,0 +1,29 @@
+/** Runs the compiled command as a user would, and collects what it says. */
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+
+export const CLI = path.join(__dirname, '../../dist/lib/cli/main.js');
+
+export interface CliResult {
+  /** Exit status; null if a signal ended it. */
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `upcall` with these arguments, its input closed, its output not a terminal. */
+export function upcall(...args: readonly string[]): Promise<CliResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    child.once('error', reject);
+    child.once('close', (status) => resolve({ status, stdout, stderr }));
+  });
+}
