@@ -8,10 +8,10 @@ import type { FootLists } from '../engine/inline/ops';
 
 /** A sequence of steps to be explored: events by actor and footprint. */
 export class StepSequence {
-  readonly actors: number[] = [];
-  readonly feet: number[] = [];
+  actors = new Int32Array(64);
+  feet = new Int32Array(64);
   /** Result of a nondeterministic choice, or -1 for every other step. */
-  readonly values: number[] = [];
+  values = new Int32Array(64);
   length = 0;
 
   clear(): void {
@@ -19,6 +19,7 @@ export class StepSequence {
   }
 
   push(actor: number, foot: number, value: number): void {
+    if (this.length === this.actors.length) this.grow();
     const at = this.length++;
     this.actors[at] = actor;
     this.feet[at] = foot;
@@ -26,11 +27,25 @@ export class StepSequence {
   }
 
   remove(at: number): void {
-    this.actors.splice(at, 1);
-    this.feet.splice(at, 1);
-    this.values.splice(at, 1);
     this.length--;
+    for (let step = at; step < this.length; step++) {
+      this.actors[step] = this.actors[step + 1] as number;
+      this.feet[step] = this.feet[step + 1] as number;
+      this.values[step] = this.values[step + 1] as number;
+    }
   }
+
+  private grow(): void {
+    this.actors = twice(this.actors);
+    this.feet = twice(this.feet);
+    this.values = twice(this.values);
+  }
+}
+
+function twice(array: Int32Array): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(array.length * 2);
+  larger.set(array);
+  return larger;
 }
 
 const NODE = 5;

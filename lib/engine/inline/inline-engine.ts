@@ -27,11 +27,12 @@ import { ENGINE_BYTES, KIND_BITS, KIND_MASK, Op, opName } from './ops';
 
 /** Calls of programs on top of each other before the stack is unwound. */
 const MAX_LEVEL = 24;
-/** Replaying so many operations costs about what unwinding does. */
-const CHEAP_REPLAY = 24;
 
 /** Alternatives of one CHOOSE step: the strategies keep sets of values in a word. */
 const MAX_CHOICE = 16;
+
+/** No operation's tag. */
+const BASE = 0;
 
 /** Where an access comes from. */
 const Mode = {
@@ -165,7 +166,7 @@ export class InlineEngine {
       this.cursor = at + RECORD;
       return log[at + LOG_RESULT] as number;
     }
-    return this.newStep(tag, operand, expected);
+    return this.drive(tag, operand, expected);
   }
 
   /** A nondeterministic choice below `count`. Large ones are made digit by digit. */
@@ -227,7 +228,7 @@ export class InlineEngine {
       this.mode = Mode.RUNNING;
       this.level = 0;
       try {
-        this.drive();
+        this.drive(BASE, 0, 0);
       } catch (error) {
         if (error !== UNWIND) throw error;
       }
@@ -241,45 +242,47 @@ export class InlineEngine {
   private exhausted = false;
   private countdown = 64;
 
-  /** An operation that is not in the log: records it, and comes back when it has a result. */
-  private newStep(tag: number, operand: number, expected: number): number {
-    if (this.mode !== Mode.RUNNING) {
-      if (this.mode === Mode.DIRECT) return this.state.direct(tag, operand, expected);
-      throw UNWIND;
-    }
+  /**
+   * An operation that is not in the log: records it as pending, executes events until the strategy has let it happen
+   * and its program has to go on, and returns its result. With {@link BASE} for a tag: executes events at
+   * the bottom of the stack, and leaves by throwing only.
+   */
+  private drive(tag: number, operand: number, expected: number): number {
+    const state = this.state;
     const program = this.current;
-    const state = this.state;
-    const position = state.pos[program] as number;
-    state.setPending(program, tag, operand, expected);
-    this.frameLevel[program] = this.level;
-    this.framePosition[program] = position;
-    this.drive();
-    this.current = program;
-    const log = state.logs[program] as Int32Array;
-    this.log = log;
-    this.cursor = (position + 1) * RECORD;
-    this.limit = (state.pos[program] as number) * RECORD;
-    return log[position * RECORD + LOG_RESULT] as number;
-  }
-
-  /** Executes events until the program whose frame is on top of the stack has to go on (or throws to unwind). */
-  private drive(): void {
     const level = this.level;
-    const state = this.state;
+    let position = 0;
+    if (tag !== BASE) {
+      if (this.mode !== Mode.RUNNING) {
+        if (this.mode === Mode.DIRECT) return state.direct(tag, operand, expected);
+        throw UNWIND;
+      }
+      position = state.pos[program] as number;
+      state.setPending(program, tag, operand, expected);
+      this.frameLevel[program] = level;
+      this.framePosition[program] = position;
+    }
     for (;;) {
       let actor = this.wanted;
       if (actor < 0) {
         if (!this.stopping) actor = this.pick();
-        if (this.stopping) this.unwind(0);
+        if (this.stopping) {
+          this.startUnwinding(0);
+          throw UNWIND;
+        }
       }
       if (((state.unknown >>> actor) & 1) !== 0) {
         this.wanted = actor;
         const frame = this.frameLevel[actor] as number;
         if (frame !== 0) {
-          if (frame === level) return;
-          if (frame === level - 1 || (state.pos[actor] as number) > CHEAP_REPLAY) this.unwind(frame);
+          if (frame === level) break;
+          this.startUnwinding(frame);
+          throw UNWIND;
         }
-        if (level >= MAX_LEVEL) this.unwind(0);
+        if (level >= MAX_LEVEL) {
+          this.startUnwinding(0);
+          throw UNWIND;
+        }
         this.run(actor, level);
         continue;
       }
@@ -293,6 +296,12 @@ export class InlineEngine {
       this.steps++;
       this.strategy.executed();
     }
+    this.current = program;
+    const log = state.logs[program] as Int32Array;
+    this.log = log;
+    this.cursor = (position + 1) * RECORD;
+    this.limit = (state.pos[program] as number) * RECORD;
+    return log[position * RECORD + LOG_RESULT] as number;
   }
 
   private pendingOperand(actor: number): number {
@@ -351,7 +360,8 @@ export class InlineEngine {
     const was = `${describe(log[at + LOG_TAG] as number)} operand ${log[at + LOG_OPERAND]}`;
     const message = `made ${describe(tag)} operand ${operand} where an earlier run of the same schedule made ${was}`;
     this.nondeterministic(this.current, message);
-    this.unwind(0);
+    this.startUnwinding(0);
+    throw UNWIND;
   }
 
   private nondeterministic(program: number, message: string): void {
@@ -365,15 +375,11 @@ export class InlineEngine {
     this.failure ??= failure;
   }
 
-  private unwind(level: number): never {
+  /** Prepares a throw of {@link UNWIND} that ends at this level. */
+  private startUnwinding(level: number): void {
     this.mode = Mode.UNWINDING;
     this.unwindTo = level;
     this.cursor = this.limit = 0;
-    this.forgetFramesAbove(level);
-    throw UNWIND;
-  }
-
-  private forgetFramesAbove(level: number): void {
     const frames = this.frameLevel;
     for (let program = 0; program < frames.length; program++) {
       if ((frames[program] as number) > level) frames[program] = 0;
