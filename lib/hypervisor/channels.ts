@@ -1,0 +1,210 @@
+/**
+ * The table of a domain's event channels: records, states, allocation of ports.
+ *
+ * Locks (two kinds, both read-write; see `event-channel.ts` for who takes which):
+ * - the domain's event_lock: held for writing by everything in this module that changes something;
+ * - the channel's own lock: held for writing around each change of its state, which goes from or to free or unbound.
+ * When both are held, event_lock was taken first.
+ *
+ * Leaves out: growing the table in memory. Records for every port the domain may have exist from the start; the number
+ * of valid ports grows as in Xen, in steps of 64.
+ *
+ * @source xen/common/event_channel.c (evtchn_allocate_port, get_free_port, evtchn_free)
+ */
+import { Errno } from '../abi/errno';
+import { ECS_FREE, ECS_RESERVED } from '../abi/event-channel';
+import type { HvDomain, HvVcpu } from './machine';
+import type { PortOps } from './port-ops';
+import {
+  CHANNEL_LOCK,
+  CHANNEL_NOTIFY_VCPU_ID,
+  CHANNEL_REMOTE_DOMID,
+  CHANNEL_REMOTE_PORT,
+  CHANNEL_STATE,
+  DOMAIN_ACTIVE_EVTCHNS,
+  DOMAIN_ALIVE,
+  DOMAIN_EVENT_LOCK,
+  DOMAIN_VALID_EVTCHNS,
+  DOMAIN_XEN_EVTCHNS,
+  EVTCHNS_PER_BUCKET,
+  STATE_MASK,
+  XEN_CONSUMER,
+} from './state-layout';
+
+/** True for a state a guest may do something with: in use, and not by the hypervisor. */
+export function isUsable(state: number): boolean {
+  return state > ECS_RESERVED && (state & XEN_CONSUMER) === 0;
+}
+
+/** True for a channel whose events are the hypervisor's. */
+export function consumerIsXen(state: number): boolean {
+  return (state & XEN_CONSUMER) !== 0;
+}
+
+/** The ECS_* number in a state word. */
+export function ecsOf(state: number): number {
+  return state & STATE_MASK;
+}
+
+export class Channels {
+  constructor(private readonly ports: PortOps) {}
+
+  /** State word of a valid port. */
+  state(domain: HvDomain, port: number): number {
+    return domain.state.read32(domain.channelAddress(port) + CHANNEL_STATE);
+  }
+
+  remoteDomid(domain: HvDomain, port: number): number {
+    return domain.state.read32(domain.channelAddress(port) + CHANNEL_REMOTE_DOMID);
+  }
+
+  /** interdomain: the peer's port; pirq and virq: the number. */
+  remotePort(domain: HvDomain, port: number): number {
+    return domain.state.read32(domain.channelAddress(port) + CHANNEL_REMOTE_PORT);
+  }
+
+  /**
+   * The vCPU that later events of the port notify. EVTCHNOP_bind_vcpu changes it under event_lock; senders read it
+   * without that lock, so they may announce an event to the vCPU it was bound to a moment ago.
+   */
+  notifyVcpu(domain: HvDomain, port: number): HvVcpu {
+    return domain.vcpus[domain.state.read32(domain.channelAddress(port) + CHANNEL_NOTIFY_VCPU_ID)] as HvVcpu;
+  }
+
+  setNotifyVcpu(domain: HvDomain, port: number, vcpuId: number): void {
+    domain.state.write32(domain.channelAddress(port) + CHANNEL_NOTIFY_VCPU_ID, vcpuId);
+  }
+
+  readLock(domain: HvDomain, port: number): void {
+    domain.state.readLock(domain.channelAddress(port) + CHANNEL_LOCK);
+  }
+
+  readTrylock(domain: HvDomain, port: number): boolean {
+    return domain.state.readTrylock(domain.channelAddress(port) + CHANNEL_LOCK);
+  }
+
+  readUnlock(domain: HvDomain, port: number): void {
+    domain.state.readUnlock(domain.channelAddress(port) + CHANNEL_LOCK);
+  }
+
+  writeLock(domain: HvDomain, port: number): void {
+    domain.state.writeLock(domain.channelAddress(port) + CHANNEL_LOCK);
+  }
+
+  writeUnlock(domain: HvDomain, port: number): void {
+    domain.state.writeUnlock(domain.channelAddress(port) + CHANNEL_LOCK);
+  }
+
+  /** Locks two channels for writing: the one of the domain that comes first in the machine, then by port. */
+  writeLockBoth(a: HvDomain, portA: number, b: HvDomain, portB: number): void {
+    if (a.index < b.index || (a === b && portA < portB)) {
+      this.writeLock(a, portA);
+      this.writeLock(b, portB);
+    } else {
+      this.writeLock(b, portB);
+      this.writeLock(a, portA);
+    }
+  }
+
+  writeUnlockBoth(a: HvDomain, portA: number, b: HvDomain, portB: number): void {
+    this.writeUnlock(a, portA);
+    this.writeUnlock(b, portB);
+  }
+
+  lockEvents(domain: HvDomain): void {
+    domain.state.writeLock(DOMAIN_EVENT_LOCK);
+  }
+
+  unlockEvents(domain: HvDomain): void {
+    domain.state.writeUnlock(DOMAIN_EVENT_LOCK);
+  }
+
+  /** Takes the event locks of two domains, which may be the same one, in the machine's order. */
+  lockEventsOfBoth(a: HvDomain, b: HvDomain): void {
+    if (a.index <= b.index) this.lockEvents(a);
+    if (a !== b) this.lockEvents(b);
+    if (a.index > b.index) this.lockEvents(a);
+  }
+
+  unlockEventsOfBoth(a: HvDomain, b: HvDomain): void {
+    this.unlockEvents(a);
+    if (a !== b) this.unlockEvents(b);
+  }
+
+  /**
+   * Reserves the lowest free port; until its state is set it has to be given back with {@link giveBack} or used.
+   * Precondition: event_lock held for writing.
+   * @returns the port, -EINVAL for a dying domain, -ENOSPC when there is none left
+   */
+  allocate(domain: HvDomain): number {
+    const { state } = domain;
+    if (domain.status() !== DOMAIN_ALIVE) return -Errno.EINVAL;
+    const valid = state.read32(DOMAIN_VALID_EVTCHNS);
+    let port = 0;
+    while (port < valid && state.read32(domain.channelAddress(port) + CHANNEL_STATE) !== ECS_FREE) port++;
+    if (port > domain.config.maxPort || port >= domain.maxEvtchns) return -Errno.ENOSPC;
+    // The records beyond are zero already, so publishing the count is all there is to do.
+    if (port === valid) state.store32(DOMAIN_VALID_EVTCHNS, valid + EVTCHNS_PER_BUCKET);
+    this.count(domain, DOMAIN_ACTIVE_EVTCHNS, 1);
+    return port;
+  }
+
+  /** Returns a port that {@link allocate} reserved and nobody used. */
+  giveBack(domain: HvDomain): void {
+    this.count(domain, DOMAIN_ACTIVE_EVTCHNS, -1);
+  }
+
+  /**
+   * Brings a reserved port into use. Preconditions: event_lock held; the channel's lock is taken here.
+   * @param state - ECS_*, or'ed with XEN_CONSUMER where it applies
+   */
+  connect(
+    domain: HvDomain,
+    port: number,
+    state: number,
+    notifyVcpuId: number,
+    remoteDomid: number,
+    remotePort: number,
+  ): void {
+    this.writeLock(domain, port);
+    this.write(domain, port, state, notifyVcpuId, remoteDomid, remotePort);
+    this.writeUnlock(domain, port);
+  }
+
+  /** Writes a whole record. Preconditions: event_lock and the channel's lock held for writing. */
+  write(
+    domain: HvDomain,
+    port: number,
+    state: number,
+    notifyVcpuId: number,
+    remoteDomid: number,
+    remotePort: number,
+  ): void {
+    const channel = domain.channelAddress(port);
+    domain.state.write32(channel + CHANNEL_NOTIFY_VCPU_ID, notifyVcpuId);
+    domain.state.write32(channel + CHANNEL_REMOTE_DOMID, remoteDomid);
+    domain.state.write32(channel + CHANNEL_REMOTE_PORT, remotePort);
+    domain.state.write32(channel + CHANNEL_STATE, state);
+  }
+
+  /** Adds to the number of channels the hypervisor itself consumes. Precondition: event_lock held. */
+  countXenConsumer(domain: HvDomain, change: number): void {
+    this.count(domain, DOMAIN_XEN_EVTCHNS, change);
+  }
+
+  /**
+   * Frees a channel: clears its pending bit, forgets its binding, goes back to vCPU 0. Mask bit, selectors and upcall
+   * flags stay as they are. Preconditions: event_lock and the channel's lock held for writing.
+   */
+  free(domain: HvDomain, port: number): void {
+    const state = this.state(domain, port);
+    if (isUsable(state)) this.ports.clearPending(domain, port);
+    if (consumerIsXen(state)) this.countXenConsumer(domain, -1);
+    this.count(domain, DOMAIN_ACTIVE_EVTCHNS, -1);
+    this.write(domain, port, ECS_FREE, 0, 0, 0);
+  }
+
+  private count(domain: HvDomain, counter: number, change: number): void {
+    domain.state.write32(counter, domain.state.read32(counter) + change);
+  }
+}
