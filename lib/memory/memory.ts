@@ -8,7 +8,8 @@
  * Conventions, for every method:
  * - `address` is a byte offset into the region the Memory covers (a domain's pseudo-physical memory, or a
  *   region private to the hypervisor). 32-bit accesses need it to be a multiple of 4. Callers validate
- *   guest-supplied addresses first ({@link Memory.contains}); an access outside the region throws RangeError.
+ *   guest-supplied addresses first ({@link Memory.contains}); an access outside the region, or at anything but a
+ *   multiple of its width, throws RangeError.
  * - 32-bit results are signed, as those of an Int32Array; write `>>> 0` where an unsigned value is meant.
  *   8-bit results are 0..255. Operands are taken modulo 2^32 (2^8).
  * - 64-bit fields are little-endian pairs of 32-bit words; a bit operation goes to the half that holds the bit.
@@ -54,7 +55,7 @@ export interface Memory {
 
   /**
    * Sleeps while the word equals `expected` until notified. Always re-check in a loop.
-   * @param timeoutNs - relative; absent or Infinity means no limit
+   * @param timeoutNs - relative; absent or Infinity means no limit, 0, less or NaN no time at all
    */
   wait32(address: number, expected: number, timeoutNs?: number): 'ok' | 'not-equal' | 'timed-out';
 

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { ABI_NAMES, type FieldLayout, layoutsOf, type Members, structLayout } from '../../lib/abi';
 import { AtomicsMemory } from '../../lib/memory/atomics-memory';
+import { ByteField, Word32 } from '../../lib/memory/fields';
 import { StructView, structView } from '../../lib/memory/layout-view';
 import { SharedInfoView, VcpuInfoView, VcpuTimeInfoView } from '../../lib/memory/views';
 
@@ -112,6 +113,37 @@ for (const abi of ABI_NAMES) {
     });
   });
 }
+
+for (const [kind, make] of [
+  ['ByteField', (memory: AtomicsMemory) => new ByteField(memory, 5)],
+  ['Word32', (memory: AtomicsMemory) => new Word32(memory, 4)],
+] as const) {
+  describe(kind, () => {
+    it('offers the operations of Memory at its address', () => {
+      const field = make(fresh());
+      field.write(0b1100);
+      const old = [field.add(1), field.and(0b0111), field.or(0b1000), field.xor(0b0001), field.exchange(3)];
+      expect(old).to.deep.equal([0b1100, 0b1101, 0b0101, 0b1101, 0b1100]);
+      expect([field.compareExchange(2, 9), field.read()]).to.deep.equal([3, 3]);
+      expect([field.compareExchange(3, 9), field.load()]).to.deep.equal([3, 9]);
+      field.store(7);
+      expect(field.read()).to.equal(7);
+    });
+  });
+}
+
+describe('the type of a view', () => {
+  it('has members that some ABIs lack as optional ones, and knows no others', () => {
+    const info = new VcpuInfoView(fresh(), 'arm64', BASE);
+    // @ts-expect-error: Arm has no cr2
+    expect(() => info.arch.cr2.address).to.throw(TypeError);
+    expect(info.arch.cr2?.address).to.equal(undefined);
+    // @ts-expect-error: there is no such field
+    expect(info.evtchn_upcall).to.equal(undefined);
+    // @ts-expect-error: fields are not replaced
+    info.evtchn_upcall_pending = info.evtchn_upcall_mask;
+  });
+});
 
 describe('StructView', () => {
   it('refuses a place outside the memory or across words', () => {
