@@ -13,6 +13,7 @@
  */
 import { VIRQ_CLASS, VIRQ_TIMER } from '../abi';
 import type { Memory } from '../memory/memory';
+import { placeVcpuInfo } from './boot';
 import { forceUpcall, irqEnabled } from './irq';
 import { checkKernelArea, kernelBlock, PORT_FILTER, TIMER_PORT } from './kernel-area';
 import { clearPort, PortWords, portWord, setPort, testPort } from './port-words';
@@ -27,7 +28,7 @@ export class Events {
   private readonly handlers: (EventHandler | undefined)[] = [];
 
   /**
-   * Registers this vCPU's event callback.
+   * Registers this vCPU's event callback, and a vcpu_info if it has none.
    * @throws RangeError if the domain has too little memory for the library's words
    */
   constructor(readonly vcpu: Vcpu) {
@@ -37,6 +38,7 @@ export class Events {
     this.filter = kernelBlock(vcpu) + PORT_FILTER;
     const dispatcher = new UpcallDispatcher(vcpu, this.ports, this.handlers);
     vcpu.onUpcall(() => dispatcher.dispatch());
+    if (vcpu.info.address === 0) placeVcpuInfo(vcpu);
   }
 
   /**
