@@ -68,8 +68,8 @@ interface Place {
 /**
  * Second names by which a view offers a field in every ABI, whatever the ABI calls it:
  * - `xen_wc_sec_hi`, as in Xen's header: on x86_32 that word lies in `arch`.
- * - `evtchn_upcall_mask` on Arm. DIFFERS: there a bit of the CPU's state disables upcalls and the byte is padding;
- *   having no such CPU state, an Arm vCPU keeps it in this byte.
+ * - `evtchn_upcall_mask` on Arm, where it is padding: a flag of the processor disables upcalls. A vCPU's own view has
+ *   that flag in its place.
  */
 interface Aliases {
   readonly vcpu_info: { readonly evtchn_upcall_mask: ByteField };
