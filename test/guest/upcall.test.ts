@@ -21,7 +21,9 @@ function upcallTests(abi: AbiName): void {
     const events = new Events(vcpu);
     const served: number[] = [];
     for (let i = 0; i < count; i++) events.bindIpi((port) => served.push(port));
-    const send = (...ports: number[]) => ports.forEach((port) => vcpu.hypercall.evtchn.send(port));
+    const send = (...ports: number[]) => {
+      for (const port of ports) vcpu.hypercall.evtchn.send(port);
+    };
     /** Takes what is pending, in one upcall. */
     const take = () => {
       served.length = 0;
