@@ -45,8 +45,10 @@ export class Events {
    * Masks every port of the domain: what a kernel does first on its boot vCPU, before any other runs, since all
    * ports start unmasked. It saves spurious upcalls from ports nobody has bound yet. It is not what keeps events from
    * being lost: see {@link bindEvtchn}.
+   * @throws Error after a bind: nobody would unmask that port again
    */
   maskAll(): void {
+    if (this.handlers.length > 0) throw new Error('maskAll: ports are masked before the first of them is bound');
     for (let port = 0; port < this.ports.count; port += 32) this.memory.store32(portWord(this.ports.mask, port), -1);
   }
 
