@@ -7,7 +7,14 @@
  * blocked vCPU, a spin loop), the pair is a race if the condition holds without the earlier step and what follows
  * from it; steps without which it does not hold are passed over, to find the one before which it did.
  */
-import { LOG_AFTER, LOG_OPERAND, LOG_RESULT, type MachineState, RECORD } from '../engine/inline/machine-state';
+import {
+  LOG_AFTER,
+  LOG_OPERAND,
+  LOG_RESULT,
+  type MachineState,
+  RECORD,
+  released,
+} from '../engine/inline/machine-state';
 import {
   byteFoot,
   DEADLINE_ADDRESS,
@@ -331,9 +338,11 @@ export class HappensBefore {
       case Op.WRITE_LOCK:
         return this.lockWithout(word, without, event) === 0;
       case Op.AWAIT_CLEAR:
-        return (this.wordWithout(word, without, event, -1) & (log[at + LOG_OPERAND] as number)) === 0;
+        return released(this.wordWithout(word, without, event, -1), log[at + LOG_OPERAND] as number);
       case Op.TIMER_WAIT:
         return this.wordWithout(DEADLINE_ADDRESS >> 2, without, event, -1) !== 0;
+      case Op.PARK:
+        return false;
       case Op.RELAX:
         return this.changedWithout(without, event, actor, position);
       default:

@@ -93,6 +93,8 @@ export interface EngineOptions {
   readonly maxSteps?: number;
   /** Checks a finished execution, in place of a program: throws = failure. */
   readonly check?: (values: readonly unknown[]) => void;
+  /** Called on the program's own stack for each operation that is not answered from the log. For traces. */
+  readonly onOperation?: (actor: number, position: number) => void;
 }
 
 /** What the engine reports after each execution. */
@@ -143,6 +145,7 @@ export class InlineEngine {
       if (program.daemon) daemons |= 1 << actor;
     });
     this.daemons = daemons;
+    this.state.daemons = daemons;
   }
 
   /** A region of the address space. Regions do not overlap; the caller lays them out from 0. */
@@ -150,9 +153,24 @@ export class InlineEngine {
     return new InlineMemory(this, ENGINE_BYTES + base, bytes);
   }
 
+  /** Where a region begins in the engine's address space. */
+  address(base: number): number {
+    return ENGINE_BYTES + base;
+  }
+
   /** The actor whose program is running (only meaningful inside a program). */
   get actor(): number {
     return this.current;
+  }
+
+  /** True while the running program's operations are answered from its log. */
+  get replaying(): boolean {
+    return this.cursor < this.limit;
+  }
+
+  /** Number of operations the running program has made. */
+  get position(): number {
+    return this.cursor / RECORD;
   }
 
   /** One operation of the running program: its result. The hot path of every access. */
@@ -258,6 +276,7 @@ export class InlineEngine {
         throw UNWIND;
       }
       position = state.pos[program] as number;
+      this.options.onOperation?.(program, position);
       state.setPending(program, tag, operand, expected);
       this.frameLevel[program] = level;
       this.framePosition[program] = position;
@@ -364,6 +383,33 @@ export class InlineEngine {
     throw UNWIND;
   }
 
+  /**
+   * Ends the execution as a failure, from inside a program, and unwinds the program.
+   * @param error - what the program threw; the engine's own exception is passed on
+   */
+  abort(kind: FailureKind, error: Error): never {
+    if (this.mode === Mode.RUNNING) {
+      this.fail({ kind, message: error.message, actor: this.current, error });
+      this.stopping = this.finish(false);
+      this.startUnwinding(0);
+    }
+    throw UNWIND;
+  }
+
+  /** Waits for ever: a daemon that has had its share. Whether any did is told by {@link parked}. */
+  park(): never {
+    this.step(Op.PARK, 0, 0);
+    throw new Error('inline engine: a parked program went on');
+  }
+
+  /** True when a daemon is parked in the execution that has just ended: it would have gone on. */
+  get parked(): boolean {
+    for (let program = 0; program < this.programs.length; program++) {
+      if (this.state.kind(program) === Op.PARK) return true;
+    }
+    return false;
+  }
+
   private nondeterministic(program: number, message: string): void {
     const hint = 'Guests keep state inside the guest function or in shared memory; time and chance come from the vCPU.';
     this.fail({ kind: 'nondeterminism', message: `${message}. ${hint}`, actor: program });
@@ -398,6 +444,9 @@ export class InlineEngine {
       }
       if (this.failure !== null) {
         enabled = 0;
+      } else if ((enabled & ~this.daemons) === 0 && this.allDone()) {
+        enabled = 0;
+        this.quiescent();
       } else if (enabled === 0) {
         enabled = state.offerTick();
         if (enabled === 0) this.quiescent();
@@ -411,6 +460,11 @@ export class InlineEngine {
         return -1;
       }
     }
+  }
+
+  /** Every program that counts has ended: what daemons might still do, nobody would notice. */
+  private allDone(): boolean {
+    return (((1 << this.programs.length) - 1) & ~this.daemons & ~this.state.done) === 0;
   }
 
   private seenDone = 0;

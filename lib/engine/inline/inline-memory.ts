@@ -135,9 +135,9 @@ export class InlineMemory implements LockableMemory {
     this.engine.step(this.tag32(address, Op.WRITE_UNLOCK), 0, 0);
   }
 
-  /** Waits until the bits are clear in the word: how a descheduled vCPU is modelled. */
-  awaitClear(address: number, bits: number): void {
-    this.engine.step(this.tag32(address, Op.AWAIT_CLEAR), bits, 0);
+  /** Waits until the bits are clear in the word (or STOP is set): a descheduled vCPU. Returns the word. */
+  awaitClear(address: number, bits: number): number {
+    return this.engine.step(this.tag32(address, Op.AWAIT_CLEAR), bits, 0);
   }
 
   /** Looks at a vcpu_info: 1 when its pending byte (at the address) is set and the mask byte after it is clear. */

@@ -57,6 +57,14 @@ export const MAX_ACTORS = 31;
 const SPIN_TICK_NS = 1000;
 const WRITE_LOCKED = -0x80000000;
 
+/** AWAIT_CLEAR also ends when this bit of the word is set: PauseFlag.STOP. */
+export const AWAIT_STOP = 8;
+
+/** Whether an AWAIT_CLEAR for `bits` may go on. */
+export function released(word: number, bits: number): boolean {
+  return (word & bits) === 0 || (word & AWAIT_STOP) !== 0;
+}
+
 export type MemoryModel = 'sc' | 'tso';
 
 export class MachineState {
@@ -74,6 +82,9 @@ export class MachineState {
   /** The actor that is time. */
   readonly time: number;
   readonly tso: boolean;
+
+  /** Programs that may be left waiting at the end: timer hardware, devices. */
+  daemons = 0;
 
   /** Number of events executed. */
   depth = 0;
@@ -307,7 +318,7 @@ export class MachineState {
         if (this.tso) return 0;
         break;
       case Op.WINDOW:
-        return this.u8[address + 1] !== 0 ? byteFoot(address + 1, READS) : wordFoot(address, READS) & ~0xc0;
+        return this.windowFoot(actor, address);
       case Op.RELAX:
         return log[at + LOG_EXTRA] as number;
       case Op.TIMER_WAIT:
@@ -409,7 +420,7 @@ export class MachineState {
     this.unknown &= ~bit;
     this.done &= ~bit;
     const kind = this.kind(actor);
-    if (kind >= Op.END) this.done |= bit;
+    if (kind === Op.END || kind === Op.CRASH) this.done |= bit;
     else if (GUARDED[kind] === 1 || (this.tso && DRAINS[kind] === 1)) this.guarded |= bit;
     else this.ready |= bit;
   }
@@ -426,13 +437,15 @@ export class MachineState {
       case Op.WRITE_LOCK:
         return this.i32[(tag >>> KIND_BITS) >> 2] === 0;
       case Op.AWAIT_CLEAR:
-        return ((this.i32[(tag >>> KIND_BITS) >> 2] as number) & (log[at + LOG_OPERAND] as number)) === 0;
+        return released(this.i32[(tag >>> KIND_BITS) >> 2] as number, log[at + LOG_OPERAND] as number);
       case Op.RELAX:
         return log[at + LOG_EXTRA] === 0 || this.changedSinceRelax(actor);
       case Op.WAIT_END:
         return log[at + LOG_OPERAND] === 1 || this.i32[(SLEEPER_ADDRESS >> 2) + actor] === NOTIFIED;
       case Op.TIMER_WAIT:
         return this.i32[DEADLINE_ADDRESS >> 2] !== 0;
+      case Op.PARK:
+        return false;
       default:
         return true;
     }
@@ -472,7 +485,7 @@ export class MachineState {
       if (LOOKS[kind] !== 1) continue;
       const address = tag >>> KIND_BITS;
       let now: number;
-      if (kind === Op.WINDOW) now = this.u8[address] !== 0 && this.u8[address + 1] === 0 ? 1 : 0;
+      if (kind === Op.WINDOW) now = this.deliverable(program, address) ? 1 : 0;
       else if (NARROW[kind] === 1) now = this.look8(program, address);
       else now = this.look32(program, address);
       const only = kind <= Op.LOAD8 || kind === Op.LOAD32 || kind === Op.WINDOW || kind === Op.NOW;
@@ -642,14 +655,15 @@ export class MachineState {
       case Op.CHOOSE:
         return choice;
       case Op.WINDOW:
-        this.evFoot[this.depth - 1] =
-          this.u8[address + 1] !== 0 ? byteFoot(address + 1, READS) : wordFoot(address, READS) & ~0xc0;
-        return this.u8[address] !== 0 && this.u8[address + 1] === 0 ? 1 : 0;
+        this.evFoot[this.depth - 1] = this.windowFoot(actor, address);
+        return this.deliverable(actor, address) ? 1 : 0;
       case Op.NOW:
         return i32[CLOCK_ADDRESS >> 2] as number;
       case Op.TIMER_SET:
-        this.put(DEADLINE_ADDRESS >> 2, operand);
+        this.armTimer(operand);
         return 0;
+      case Op.AWAIT_CLEAR:
+        return i32[index] as number;
       case Op.TIMER_WAIT: {
         const deadline = this.numbers.value(i32[DEADLINE_ADDRESS >> 2] as number);
         this.put(DEADLINE_ADDRESS >> 2, 0);
@@ -673,6 +687,15 @@ export class MachineState {
     }
   }
 
+  private deliverable(actor: number, address: number): boolean {
+    return this.look8(actor, address + 1) === 0 && this.look8(actor, address) !== 0;
+  }
+
+  /** A window reads the mask byte, and the pending byte only if that is clear. */
+  private windowFoot(actor: number, address: number): number {
+    return this.look8(actor, address + 1) !== 0 ? byteFoot(address + 1, READS) : wordFoot(address, READS) & ~0xc0;
+  }
+
   /** System time in nanoseconds. */
   clockNs(): number {
     return this.numbers.value(this.i32[CLOCK_ADDRESS >> 2] as number);
@@ -683,6 +706,14 @@ export class MachineState {
     const id = this.numbers.intern(now);
     this.put(CLOCK_ADDRESS >> 2, id);
     return id;
+  }
+
+  /** The earliest deadline counts. Nothing stops the timer but its expiry, which finds nothing to do then. */
+  private armTimer(deadline: number): void {
+    const armed = this.i32[DEADLINE_ADDRESS >> 2] as number;
+    if (deadline === 0) return;
+    if (armed === 0 || this.numbers.value(deadline) < this.numbers.value(armed))
+      this.put(DEADLINE_ADDRESS >> 2, deadline);
   }
 
   private notify(address: number, count: number): number {

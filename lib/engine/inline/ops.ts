@@ -78,6 +78,8 @@ export const Op = {
   CRASH: 41,
   /** Time passes: lets the actors that spin go on. Executed by an actor of its own when nobody else can go on. */
   TICK: 42,
+  /** Never goes on. */
+  PARK: 43,
 } as const;
 
 export const KIND_BITS = 6;
@@ -126,7 +128,7 @@ const WRITING = [Op.WRITE8, Op.WRITE32, Op.WRITE_LOCK, Op.WRITE_UNLOCK, Op.FLUSH
 for (const kind of [...WRITING, Op.WAIT, Op.WAIT_END, Op.NOTIFY]) ACCESS[kind] = WRITES;
 for (const kind of [Op.READ8, Op.WRITE8, Op.FLUSH8]) NARROW[kind] = 1;
 for (let kind: number = Op.LOAD8; kind <= Op.CAS8; kind++) NARROW[kind] = 1;
-const WAITING = [Op.READ_LOCK, Op.WRITE_LOCK, Op.AWAIT_CLEAR, Op.RELAX, Op.WAIT_END, Op.TIMER_WAIT];
+const WAITING = [Op.READ_LOCK, Op.WRITE_LOCK, Op.AWAIT_CLEAR, Op.RELAX, Op.WAIT_END, Op.TIMER_WAIT, Op.PARK];
 for (const kind of WAITING) GUARDED[kind] = 1;
 for (let kind: number = Op.LOAD8; kind <= Op.AWAIT_CLEAR; kind++) DRAINS[kind] = 1;
 for (const kind of [Op.WAIT, Op.NOTIFY, Op.TIMER_SET]) DRAINS[kind] = 1;

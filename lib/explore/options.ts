@@ -1,0 +1,117 @@
+/** What `explore` can be told, checked, with the defaults. */
+import { UpcallError } from '../engine/errors';
+import type { MemoryModel } from '../engine/inline/machine-state';
+import type { ScenarioOptions } from '../engine/machine-plan';
+import { DfsStrategy } from './dfs';
+import { DporStrategy } from './dpor';
+import { PctStrategy } from './pct';
+import { PosStrategy } from './pos';
+import { RandomStrategy } from './random';
+import type { Strategy } from './strategy';
+
+export const STRATEGIES = ['dpor', 'dfs', 'random', 'pct', 'pos'] as const;
+export type StrategyName = (typeof STRATEGIES)[number];
+
+export const MEMORY_MODELS = ['sc', 'tso'] as const;
+
+/** An option of explore or replay cannot be used. */
+export class ExploreOptionError extends UpcallError {
+  override readonly name = 'ExploreOptionError';
+
+  constructor(message: string) {
+    super('EXPLORE_OPTION', message);
+  }
+}
+
+/** How far an exploration has come. */
+export interface ExploreProgress {
+  readonly executions: number;
+  readonly blocked: number;
+  readonly steps: number;
+  readonly elapsedMs: number;
+  readonly executionsPerSecond: number;
+}
+
+export interface ExploreOptions extends ScenarioOptions {
+  /** Default 'dpor'. */
+  readonly strategy?: StrategyName;
+  /** Default 'sc'. */
+  readonly memoryModel?: MemoryModel;
+  /** Seed of the random strategies and of vcpu.random, 0 .. 2^32-1; default 1. */
+  readonly seed?: number;
+  /** Ends the exploration after so many executions. Default: 100,000 for random strategies, else no limit. */
+  readonly maxExecutions?: number;
+  /** Steps after which an execution counts as a livelock. Default 20,000. */
+  readonly maxSteps?: number;
+  /** Only schedules with at most so many preemptions (dfs). */
+  readonly preemptionBound?: number;
+  /** Ordering constraints of the bugs looked for (pct). Default 3. */
+  readonly depth?: number;
+  /** Steps of timers and of each device in one execution. Default 16. */
+  readonly hardwareSteps?: number;
+  /** Ends the exploration; the result tells what is known by then. */
+  readonly signal?: AbortSignal;
+  /** Called a few times a second. */
+  readonly onProgress?: (progress: ExploreProgress) => void;
+}
+
+export type CheckedOptions = Required<Omit<ExploreOptions, 'signal' | 'onProgress' | keyof ScenarioOptions>> &
+  Pick<ExploreOptions, 'signal' | 'onProgress' | keyof ScenarioOptions>;
+
+const DEFAULT_RANDOM_EXECUTIONS = 100_000;
+
+/** @throws ExploreOptionError naming the option and what it may be */
+export function checkExploreOptions(options: ExploreOptions): CheckedOptions {
+  const strategy = options.strategy ?? 'dpor';
+  if (!STRATEGIES.includes(strategy)) throw bad(`unknown strategy '${strategy}': there are ${STRATEGIES.join(', ')}`);
+  const memoryModel = options.memoryModel ?? 'sc';
+  if (!MEMORY_MODELS.includes(memoryModel)) {
+    throw bad(`unknown memory model '${memoryModel}': there are ${MEMORY_MODELS.join(', ')}`);
+  }
+  if (options.preemptionBound !== undefined && strategy !== 'dfs') {
+    throw bad(`a preemption bound goes with strategy dfs, not with ${strategy}`);
+  }
+  const exhaustive = strategy === 'dpor' || strategy === 'dfs';
+  return {
+    ...options,
+    strategy,
+    memoryModel,
+    seed: integer('seed', options.seed ?? 1, 0, 2 ** 32 - 1),
+    maxExecutions: limit(
+      'maxExecutions',
+      options.maxExecutions ?? (exhaustive ? Number.POSITIVE_INFINITY : DEFAULT_RANDOM_EXECUTIONS),
+    ),
+    maxSteps: integer('maxSteps', options.maxSteps ?? 20_000, 1, 10_000_000),
+    preemptionBound: limit('preemptionBound', options.preemptionBound ?? Number.POSITIVE_INFINITY, 0),
+    depth: integer('depth', options.depth ?? 3, 1, 100),
+    hardwareSteps: integer('hardwareSteps', options.hardwareSteps ?? 16, 1, 1_000_000),
+  };
+}
+
+export function makeStrategy(options: CheckedOptions): Strategy {
+  switch (options.strategy) {
+    case 'dfs':
+      return new DfsStrategy(options.preemptionBound);
+    case 'random':
+      return new RandomStrategy(options.seed);
+    case 'pct':
+      return new PctStrategy(options.depth, options.seed);
+    case 'pos':
+      return new PosStrategy(options.seed);
+    default:
+      return new DporStrategy();
+  }
+}
+
+function integer(name: string, value: number, from: number, to: number): number {
+  if (Number.isInteger(value) && value >= from && value <= to) return value;
+  throw bad(`${name} must be an integer from ${from} to ${to}, not ${String(value)}`);
+}
+
+function limit(name: string, value: number, from = 1): number {
+  return value === Number.POSITIVE_INFINITY ? value : integer(name, value, from, Number.MAX_SAFE_INTEGER);
+}
+
+function bad(message: string): ExploreOptionError {
+  return new ExploreOptionError(message);
+}
