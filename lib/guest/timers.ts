@@ -83,8 +83,8 @@ export class Timers {
   }
 
   /**
-   * Runs what is due, at most as many callbacks as there are timers: one that starts its timer anew in the past gets
-   * another upcall, not an endless loop.
+   * Runs what is due, at most as many callbacks as there may be timers: one that starts its timer anew in the past comes
+   * by another event, so that other ports get their turn.
    */
   private expire(): void {
     const { queue } = this;
