@@ -45,6 +45,15 @@ export class GuestCrashError extends Error {
   override readonly name = 'GuestCrashError';
 }
 
+/** The guest called process.exit: a guest ends by returning, or by SCHEDOP_shutdown. */
+export class GuestExitError extends Error {
+  override readonly name = 'GuestExitError';
+
+  constructor(code: unknown) {
+    super(`process.exit(${code === undefined ? '' : String(code)}) called in a guest: return, or shut the domain down`);
+  }
+}
+
 /** Any thrown value as an Error: guests may throw whatever they like. */
 export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(`thrown: ${String(thrown)}`);

@@ -7,9 +7,11 @@
  * {@link GuestHooks}. The only state here is the registered callback; an engine that executes a guest anew
  * makes a new GuestVcpu, and the guest registers it again.
  */
-import type { GuestDomain, Hypercalls, Vcpu, Word, Words } from '../guest/vcpu';
+import type { GuestDomain, Hypercalls, Vcpu, Words } from '../guest/vcpu';
 import { createHypercalls, type HypercallGate } from '../hypervisor/hypercalls';
 import type { HvVcpu, Hypervisor } from '../hypervisor/hypervisor';
+import { VCPU_IRQ_MASKED, VCPU_IRQ_MASKED } from '../hypervisor/state-layout';
+import { ByteField, ByteField } from '../memory/fields';
 import type { Memory } from '../memory/memory';
 import { SharedInfoView, VcpuInfoView } from '../memory/views';
 import { GuestAssertionError, GuestCrashError } from './errors';
@@ -22,6 +24,11 @@ export interface GuestHooks {
   hypercallEnter(name: string): void;
   /** The hypercall is done; a look for upcalls follows. */
   hypercallExit(): void;
+  /**
+   * evtchn_upcall_pending was found set, masked or not. An engine that sets a bit of it to make the guest look
+   * answers here.
+   */
+  interrupted(): void;
   /** The event callback is about to run, upcalls masked. */
   upcallEnter(): void;
   /** The event callback has returned, upcalls about to be unmasked. */
@@ -57,7 +64,6 @@ export class GuestVcpu implements Vcpu, HypercallGate {
   readonly id: number;
   readonly domain: GuestDomain;
   readonly memory: Memory;
-  readonly sharedInfo: SharedInfoView;
   readonly words: Words;
   readonly hypercall: Hypercalls;
 
@@ -67,8 +73,10 @@ export class GuestVcpu implements Vcpu, HypercallGate {
   private readonly hooks: GuestHooks;
   /** The event callback (CALLBACKTYPE_event). */
   private callback: (() => void) | undefined;
+  /** Scratch: made when it is first asked for. */
+  private $sharedInfo: SharedInfoView | undefined;
   /** Scratch: the view of vcpu_info made last; made anew when the structure was moved. */
-  private $info: VcpuInfoView;
+  private $info: VcpuInfoView | undefined;
 
   constructor(parts: GuestVcpuParts) {
     this.hypervisor = parts.hypervisor;
@@ -78,14 +86,19 @@ export class GuestVcpu implements Vcpu, HypercallGate {
     this.id = parts.current.vcpuId;
     this.domain = parts.domain;
     this.memory = parts.memory;
-    this.sharedInfo = new SharedInfoView(parts.memory, parts.current.domain.abi, parts.current.domain.sharedInfoAddress);
-    this.$info = this.viewInfo();
     this.words = bindWords(parts.memory, parts.words);
     this.hypercall = createHypercalls(parts.hypervisor, parts.current, this);
   }
 
+  get sharedInfo(): SharedInfoView {
+    const { abi, sharedInfoAddress } = this.current.domain;
+    this.$sharedInfo ??= new SharedInfoView(this.memory, abi, sharedInfoAddress);
+    return this.$sharedInfo;
+  }
+
   get info(): VcpuInfoView {
-    if (this.$info.address !== this.hypervisor.vcpuInfoAddress(this.current)) this.$info = this.viewInfo();
+    const address = this.hypervisor.vcpuInfoAddress(this.current);
+    if (this.$info === undefined || this.$info.address !== address) this.$info = this.viewInfo(address);
     return this.$info;
   }
 
@@ -140,27 +153,38 @@ export class GuestVcpu implements Vcpu, HypercallGate {
   }
 
   /**
-   * Enters the event callback for as long as evtchn_upcall_pending is set and evtchn_upcall_mask clear, as
-   * Xen does on each return to the guest. Both bytes change on this vCPU's own thread or 0 -> 1 elsewhere, so
-   * program order is all it needs. The callback runs with upcalls masked; returning from it is the iret
-   * that unmasks them, since it was entered with the mask clear.
+   * Enters the event callback for as long as an upcall is pending and upcalls are not masked, as Xen does on each
+   * return to the guest. Both bytes change on this vCPU's own thread or 0 -> 1 elsewhere, so program order is all
+   * it needs. The callback runs with upcalls masked; returning from it is the iret that unmasks them, since
+   * it was entered with the mask clear.
    * @source xen/arch/x86/x86_64/entry.S, test_all_events and create_bounce_frame
    */
   deliverUpcalls(): void {
-    for (;;) {
-      // Looked up on each round: a handler may have had the structure moved.
-      const pending = this.hypervisor.vcpuInfoAddress(this.current);
-      if (this.raw.read8(pending) === 0 || this.raw.read8(pending + 1) !== 0) return;
-      this.takeUpcall(pending + 1);
+    const { vcpuState } = this.hypervisor;
+    // A vCPU without vcpu_info looks at frame 0, which holds nothing. Looked up anew each time: structures move.
+    while (this.raw.read8(this.hypervisor.vcpuInfoAddress(this.current)) !== 0) {
+      this.hooks.interrupted();
+      if (!vcpuState.upcallDeliverable(this.current)) return;
+      this.takeUpcall();
     }
   }
 
-  private takeUpcall(mask: number): void {
-    const { callback, hooks } = this;
+  /** On Arm the mask is no byte of the structure but a flag of the processor: the guest finds it under the same name. */
+  private viewInfo(address: number): VcpuInfoView {
+    const { domain, address: stateAddress } = this.current;
+    const info = new VcpuInfoView(this.memory, domain.abi, address);
+    if (domain.isX86) return info;
+    const flag = new ByteField(domain.state, stateAddress + VCPU_IRQ_MASKED);
+    return Object.defineProperty(info, 'evtchn_upcall_mask', { value: flag });
+  }
+
+  private takeUpcall(): void {
+    const { callback, current, hypervisor } = this;
+    const hooks: GuestHooks = this.hooks;
     if (callback === undefined) {
-      hooks.crash(new GuestCrashError('an upcall arrived and no callback is registered: call vcpu.onUpcall first'));
+      hooks.crash(new GuestCrashError('an upcall arrived with no callback registered: call vcpu.onUpcall first'));
     }
-    this.raw.write8(mask, 1);
+    hypervisor.vcpuState.setUpcallMask(current, 1);
     hooks.upcallEnter();
     try {
       callback();
@@ -169,10 +193,6 @@ export class GuestVcpu implements Vcpu, HypercallGate {
       hooks.crash(thrown);
     }
     hooks.upcallExit();
-    this.raw.write8(this.hypervisor.vcpuInfoAddress(this.current) + 1, 0);
-  }
-
-  private viewInfo(): VcpuInfoView {
-    return new VcpuInfoView(this.memory, this.current.domain.abi, this.hypervisor.vcpuInfoAddress(this.current));
+    hypervisor.vcpuState.setUpcallMask(current, 0);
   }
 }

@@ -1,10 +1,10 @@
 /** What a scenario must be like: one clear message for the first mistake found. Never trusts the types. */
+import { ABI_CONSTANTS, ABI_NAMES, type AbiName, isAbiName } from '../abi';
+import { MAX_VCPUS } from '../hypervisor/state-layout';
 import { ScenarioError } from './errors';
-import type { AbiName, DomainSpec, ScenarioSpec } from './scenario';
+import type { DomainSpec, ScenarioSpec } from './scenario';
 import { layOutWords } from './words';
 
-export const ABI_NAMES: readonly AbiName[] = ['x86_64', 'x86_32', 'arm64', 'arm32'];
-export const MAX_VCPUS = 128;
 export const MIN_FRAMES = 4;
 export const MAX_FRAMES = 65536;
 /** Beyond the number of PIRQs any Xen host has. */
@@ -25,9 +25,9 @@ const DOMAIN_FIELDS = [
 ];
 const SCENARIO_FIELDS = [...DOMAIN_FIELDS, 'name', 'description', 'domains', 'devices', 'args', 'setup', 'check'];
 
-/** Highest port number of the 2-level ABI: 64 words of 64 bits, or 32 of 32. */
+/** Highest port number of the 2-level ABI. */
 export function highestPort(abi: AbiName): number {
-  return abi === 'x86_32' ? 1023 : 4095;
+  return ABI_CONSTANTS[abi].EVTCHN_2L_NR_CHANNELS - 1;
 }
 
 /** @throws ScenarioError SCENARIO_INVALID */
@@ -66,12 +66,13 @@ function validateDomains(spec: Record<string, unknown>, where: string): void {
     validateDomain(domain, here);
   }
   const hardware = Object.keys(domains).filter((name) => (domains[name] as DomainSpec).hardwareDomain);
-  if (hardware.length > 1) throw invalid(`${where}: only one domain can be the hardwareDomain, not ${hardware.join(', ')}`);
+  if (hardware.length > 1)
+    throw invalid(`${where}: only one domain can be the hardwareDomain, not ${hardware.join(', ')}`);
 }
 
 function validateDomain(domain: Record<string, unknown>, where: string): void {
   checkGuests(domain, where);
-  optional(domain, 'abi', where, `one of ${ABI_NAMES.join(', ')}`, (value) => ABI_NAMES.includes(value as AbiName));
+  optional(domain, 'abi', where, `one of ${ABI_NAMES.join(', ')}`, isAbiName);
   optional(domain, 'vcpus', where, `an integer from 1 to ${MAX_VCPUS}`, (value) => isInteger(value, 1, MAX_VCPUS));
   optional(domain, 'start', where, "'all' or 'boot'", (value) => value === 'all' || value === 'boot');
   optional(domain, 'privileged', where, 'true or false', isBoolean);
@@ -127,7 +128,8 @@ function optional(
   accepts: (value: unknown) => boolean,
 ): void {
   const value = record[field];
-  if (value !== undefined && !accepts(value)) throw invalid(`${where}: ${field} must be ${expected}, not ${show(value)}`);
+  if (value !== undefined && !accepts(value))
+    throw invalid(`${where}: ${field} must be ${expected}, not ${show(value)}`);
 }
 
 function checkFields(record: Record<string, unknown>, known: readonly string[], where: string): void {
@@ -165,5 +167,7 @@ function isInteger(value: unknown, least: number, most: number): boolean {
 }
 
 function isPirqList(value: unknown): boolean {
-  return Array.isArray(value) && value.every((each) => isInteger(each, 0, MAX_PIRQ)) && new Set(value).size === value.length;
+  return (
+    Array.isArray(value) && value.every((each) => isInteger(each, 0, MAX_PIRQ)) && new Set(value).size === value.length
+  );
 }

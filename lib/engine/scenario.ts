@@ -4,13 +4,14 @@
  * {@link defineScenario} checks it at once and freezes it, so that a mistake is reported where it was made and
  * engines need not look again.
  */
+import type { AbiName } from '../abi';
 import type { Hypercalls, Vcpu, Words } from '../guest/vcpu';
 import type { Memory } from '../memory/memory';
 import type { SharedInfoView, VcpuInfoView } from '../memory/views';
 import { originOfCaller, type ScenarioOrigin } from './scenario-origin';
 import { validateScenario } from './scenario-validation';
 
-export type AbiName = 'x86_64' | 'x86_32' | 'arm64' | 'arm32';
+export type { AbiName };
 
 /** Initial values of named 32-bit words; an array makes as many consecutive words. */
 export type WordsSpec = Readonly<Record<string, number | readonly number[]>>;
@@ -62,6 +63,8 @@ export interface Device {
   raiseVirq(domain: number, vcpu: number, virq: number): void;
   /** Raises a global VIRQ at its handler domain. */
   raiseGlobalVirq(virq: number): void;
+  /** Characters arrive at the console, each raising VIRQ_CONSOLE; what its buffer has no room for is lost. */
+  consoleInput(text: string | Uint8Array): void;
   /** Sleeps for that much system time (virtual time in the deterministic engines). */
   sleep(ns: number): void;
   now(): number;
@@ -124,9 +127,7 @@ export interface Scenario<W = any, D = any> extends ScenarioSpec<W, D> {
  * Checks and freezes a scenario; its file exports the result as default.
  * @throws ScenarioError SCENARIO_INVALID, naming the first mistake
  */
-export function defineScenario<const W extends WordsSpec, const D>(
-  spec: ScenarioSpec<W, D>,
-): Scenario<W, D> {
+export function defineScenario<const W extends WordsSpec, const D>(spec: ScenarioSpec<W, D>): Scenario<W, D> {
   validateScenario(spec);
   const scenario = { ...spec, origin: originOfCaller() };
   Object.defineProperty(scenario, scenarioBrand, { value: true });

@@ -1,0 +1,137 @@
+/**
+ * `upcall run <scenario>`: boots a scenario's machine and lets it run free. Console and log lines appear as they are
+ * written, then what each vCPU did.
+ *
+ * Exit status: 0 if the run held, 1 if it failed, 130 if it was interrupted.
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { type Command, Option } from 'commander';
+import type { RunResult } from '../engine/run-result';
+import { type OutputLine, type RunOptions, run } from '../engine/threads';
+import { addScenarioOptions, addSeedOption, integerFrom, type ScenarioOptions } from './options';
+import { PACKAGE_ROOT } from './package-root';
+import { ProgressLine } from './progress-line';
+import { exitLines, failureLines, formatNs, progressText, vcpuTable } from './run-report';
+import { painter } from './terminal';
+
+const FAILED = 1;
+const INTERRUPTED = 130;
+/** A run longer than this shows that it lives. */
+const PROGRESS_AFTER_MS = 2000;
+
+interface RunCommandOptions extends ScenarioOptions {
+  readonly seed?: number;
+  readonly watchdog?: number;
+  readonly memory?: number;
+  readonly wait?: boolean;
+  readonly json?: boolean;
+}
+
+/** Adds the command. */
+export function registerRun(program: Command): void {
+  const command = program
+    .command('run')
+    .description('run a scenario freely: a worker thread per vCPU')
+    .argument('<scenario>', 'a .ts or .js file, or the name of a shipped example');
+  addSeedOption(addScenarioOptions(command))
+    .addOption(new Option('--engine <name>', 'who executes the vCPUs').choices(['threads']).default('threads'))
+    .option('--watchdog <ms>', 'longest silence of a running guest, 0 for no limit', integerFrom(0))
+    .option('--memory <mb>', 'heap of each vCPU in MiB', integerFrom(8))
+    .option('--wait', 'when every vCPU is blocked for good, wait instead of reporting a deadlock')
+    .option('--json', 'print the result as one JSON object')
+    .action((scenario: string, options: RunCommandOptions) => runCommand(scenario, options));
+}
+
+/** A path as given; if there is no such file, the shipped example of that name. */
+export function locateScenario(given: string): string {
+  if (existsSync(given) || path.extname(given) !== '') return given;
+  const example = path.join(PACKAGE_ROOT, 'examples', `${given}.ts`);
+  return existsSync(example) ? example : given;
+}
+
+async function runCommand(given: string, options: RunCommandOptions): Promise<void> {
+  const interrupt = interruptible();
+  const progress = new ProgressLine(process.stderr);
+  try {
+    const result = await run(locateScenario(given), {
+      ...runOptions(options),
+      signal: interrupt.signal,
+      ...(options.json ? {} : printLines(progress)),
+      onProgress: (snapshot) => {
+        if (snapshot.elapsedMs >= PROGRESS_AFTER_MS) progress.show(progressText(snapshot));
+      },
+    });
+    progress.clear();
+    process.stdout.write(options.json ? `${toJson(result)}\n` : report(result));
+    if (result.failure !== null) process.exitCode = FAILED;
+    if (interrupt.signal.aborted) process.exitCode = INTERRUPTED;
+  } finally {
+    progress.clear();
+    interrupt.dispose();
+  }
+}
+
+function runOptions({ vcpus, abi, args, seed, watchdog, memory, wait }: RunCommandOptions): RunOptions {
+  return {
+    ...(vcpus === undefined ? {} : { vcpus }),
+    ...(abi === undefined ? {} : { abi }),
+    ...(args === undefined ? {} : { args }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(watchdog === undefined ? {} : { watchdogMs: watchdog }),
+    ...(memory === undefined ? {} : { memoryLimitMb: memory }),
+    onDeadlock: wait ? 'wait' : 'exit',
+    // Guests that may read the console get ours.
+    input: process.stdin,
+  };
+}
+
+/** Prints lines as they come: the console's with a bar, those of vcpu.log with a dot. */
+export function printLines(progress: ProgressLine): Pick<RunOptions, 'onConsole' | 'onLog'> {
+  const paint = painter(process.stdout);
+  const print = (line: OutputLine, mark: string): void => {
+    const speaker = line.vcpu === undefined ? line.domain : `${line.domain}/${line.vcpu}`;
+    progress.around(() => process.stdout.write(`${paint('cyan', speaker)} ${mark} ${line.text}\n`));
+  };
+  return { onConsole: (line) => print(line, '|'), onLog: (line) => print(line, '·') };
+}
+
+/** The report for people. */
+export function report(result: RunResult): string {
+  const paint = painter(process.stdout);
+  const [heading = '', ...rows] = vcpuTable(result);
+  const [failure, ...frames] = failureLines(result);
+  const lines = [
+    '',
+    paint('bold', heading),
+    ...rows,
+    '',
+    ...exitLines(result),
+    `${result.scenario} on ${result.engine}: ${formatNs(result.elapsedMs * 1e6)}, seed ${result.seed}`,
+    ...(failure === undefined ? [] : ['', paint('red', failure), ...frames]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** One object; values JSON does not know are given as text. */
+function toJson(result: RunResult): string {
+  return JSON.stringify(result, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+}
+
+/** Ctrl-C asks the run to stop, a second one ends the process. */
+export function interruptible(): { readonly signal: AbortSignal; dispose(): void } {
+  const controller = new AbortController();
+  const onSignal = (): void => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED);
+    controller.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return {
+    signal: controller.signal,
+    dispose() {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+    },
+  };
+}

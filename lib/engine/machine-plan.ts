@@ -1,0 +1,134 @@
+/**
+ * From a scenario and the options of a run to a machine: its domains with their ids, configurations, named words
+ * and guests. Every engine builds its machine from this plan.
+ */
+import { ABI_NAMES, isAbiName } from '../abi';
+import type { GuestDomain } from '../guest/vcpu';
+import { type DomainConfig, domainConfig, type MachineOptions, PAGE_BYTES } from '../hypervisor/image';
+import { MAX_VCPUS } from '../hypervisor/state-layout';
+import { ScenarioError } from './errors';
+import { type DomainSpec, freezeData, type GuestFunction, type Scenario } from './scenario';
+import { highestPort, show } from './scenario-validation';
+import { layOutWords, type WordLayout } from './words';
+
+/** Id of the first domain a scenario names; the next ones follow. */
+const FIRST_DOMAIN_ID = 1;
+const SHARED_INFO_FRAME = 1;
+const START_INFO_FRAME = 2;
+const DEFAULT_FRAMES = 64;
+const DEFAULT_IRQS = 64;
+/** Frames beyond the named words in a domain of default size: room for the kernel library and for the guest. */
+const SPARE_FRAMES = 48;
+
+/** What `--vcpus`, `--abi` and `--args` change in a scenario. */
+export interface ScenarioOptions {
+  /** vCPUs of the first domain, 1..128. Not if it has a list of guests. */
+  readonly vcpus?: number;
+  /** ABI of all domains. */
+  readonly abi?: string;
+  /** Instead of the scenario's args: plain data. */
+  readonly args?: unknown;
+}
+
+export interface DomainPlan {
+  readonly name: string;
+  readonly config: DomainConfig;
+  readonly words: WordLayout;
+  /** What its guests see as vcpu.domain; plain data. */
+  readonly guestDomain: GuestDomain;
+  guestOf(vcpu: number): GuestFunction<unknown>;
+}
+
+export interface MachinePlan {
+  readonly scenario: Scenario;
+  readonly args: unknown;
+  readonly domains: readonly DomainPlan[];
+  readonly machine: Partial<MachineOptions>;
+}
+
+/**
+ * Plans the machine a scenario describes.
+ * @throws ScenarioError SCENARIO_OPTION if an option is malformed or does not suit the scenario
+ */
+export function planMachine(scenario: Scenario, options: ScenarioOptions = {}): MachinePlan {
+  checkOptions(options);
+  const args = copyArgs(options.args === undefined ? scenario.args : options.args);
+  const specs = Object.entries<DomainSpec>(scenario.domains ?? { [scenario.name]: scenario });
+  const ids = freezeData(Object.fromEntries(specs.map(([name], index) => [name, FIRST_DOMAIN_ID + index])));
+  const hardware = specs.find(([, spec]) => spec.hardwareDomain) ?? specs.find(([, spec]) => spec.privileged);
+  const domains = specs.map(([name, spec], index): DomainPlan => {
+    const words = layOutWords(spec.words);
+    const vcpus = vcpusOf(name, spec, index === 0 ? options.vcpus : undefined);
+    const config = configure(name, spec, words, options.abi, {
+      vcpus,
+      id: FIRST_DOMAIN_ID + index,
+      hardwareDomain: hardware?.[0] === name,
+    });
+    const { id, abi } = config;
+    const guestDomain = freezeData({ id, name, abi, vcpus, args, domains: ids });
+    return { name, config, words, guestDomain, guestOf: (vcpu) => guestOf(spec, vcpu) };
+  });
+  const highestIrq = Math.max(DEFAULT_IRQS - 1, ...specs.flatMap(([, spec]) => spec.pirqs ?? []));
+  return { scenario, args, domains, machine: { irqs: highestIrq + 1 } };
+}
+
+function checkOptions({ vcpus, abi }: ScenarioOptions): void {
+  if (vcpus !== undefined && !(Number.isInteger(vcpus) && vcpus >= 1 && vcpus <= MAX_VCPUS)) {
+    throw badOption(`vcpus must be an integer from 1 to ${MAX_VCPUS}, not ${show(vcpus)}`);
+  }
+  if (abi !== undefined && !isAbiName(abi)) {
+    throw badOption(`unknown ABI ${show(abi)}: there are ${ABI_NAMES.join(', ')}`);
+  }
+}
+
+function configure(
+  name: string,
+  spec: DomainSpec,
+  words: WordLayout,
+  wantedAbi: string | undefined,
+  given: Pick<DomainConfig, 'id' | 'vcpus' | 'hardwareDomain'>,
+): DomainConfig {
+  const abi = isAbiName(wantedAbi) ? wantedAbi : (spec.abi ?? 'x86_64');
+  const wordFrames = Math.ceil(words.endAddress / PAGE_BYTES);
+  const frames = spec.frames ?? Math.max(DEFAULT_FRAMES, wordFrames + SPARE_FRAMES);
+  const maxPort = spec.maxPort === undefined ? undefined : Math.min(spec.maxPort, highestPort(abi));
+  return domainConfig({
+    ...given,
+    name,
+    abi,
+    ...(maxPort === undefined ? {} : { maxPort }),
+    privileged: spec.privileged ?? false,
+    pirqs: spec.pirqs ?? [],
+    frames,
+    sharedInfoFrame: SHARED_INFO_FRAME,
+    startInfoFrame: START_INFO_FRAME,
+    onlineVcpus: spec.start ?? 'all',
+  });
+}
+
+function vcpusOf(name: string, spec: DomainSpec, wanted: number | undefined): number {
+  if (spec.guests === undefined) return wanted ?? spec.vcpus ?? 1;
+  const given = spec.guests.length;
+  if (wanted !== undefined && wanted !== given) {
+    throw badOption(`domain '${name}' has ${given} guests, one per vCPU: it cannot run with ${wanted} vCPUs`);
+  }
+  return given;
+}
+
+function guestOf(spec: DomainSpec, vcpu: number): GuestFunction<unknown> {
+  const guest = spec.guests?.[vcpu] ?? spec.guest;
+  if (guest === undefined) throw new Error(`no guest for vCPU ${vcpu}`);
+  return guest;
+}
+
+function copyArgs(args: unknown): unknown {
+  try {
+    return freezeData(structuredClone(args));
+  } catch {
+    throw badOption('args must be plain data: it is sent to other threads');
+  }
+}
+
+function badOption(message: string): ScenarioError {
+  return new ScenarioError('SCENARIO_OPTION', message);
+}

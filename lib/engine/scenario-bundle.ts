@@ -1,0 +1,60 @@
+/**
+ * Turns a scenario file, TypeScript or JavaScript, into one piece of JavaScript, on the main thread and once per
+ * run. Local imports become part of it, packages do not.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import { type BuildFailure, build, type Message } from 'esbuild';
+import { ScenarioError, toError } from './errors';
+import { firstLine, type ScenarioSource, shorten } from './scenario-source';
+
+const EXTENSIONS = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
+
+/**
+ * Bundles a scenario file.
+ * @throws ScenarioError SCENARIO_NOT_FOUND or SCENARIO_SYNTAX, one line
+ */
+export async function bundleScenario(path: string): Promise<ScenarioSource> {
+  const file = resolve(path);
+  checkFile(path, file);
+  const result = await build({
+    entryPoints: [file],
+    outfile: join(dirname(file), `${basename(file)}.bundle.js`),
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    packages: 'external',
+    external: ['upcall', 'upcall/*'],
+    sourcemap: 'external',
+    sourcesContent: false,
+    keepNames: true,
+    logLevel: 'silent',
+  }).catch((failure: BuildFailure) => {
+    throw new ScenarioError('SCENARIO_SYNTAX', describeBuildFailure(file, failure), { cause: failure });
+  });
+  const [map, code] = result.outputFiles;
+  if (map === undefined || code === undefined) throw new Error('esbuild: no output');
+  return { file, code: code.text, map: map.text };
+}
+
+function checkFile(path: string, file: string): void {
+  if (!existsSync(file)) throw new ScenarioError('SCENARIO_NOT_FOUND', `no such scenario file: ${path}`);
+  if (!statSync(file).isFile()) throw new ScenarioError('SCENARIO_NOT_FOUND', `not a file: ${path}`);
+  if (!EXTENSIONS.includes(extname(file))) {
+    throw new ScenarioError('SCENARIO_NOT_FOUND', `not a scenario file: ${path} (expected ${EXTENSIONS.join(', ')})`);
+  }
+}
+
+function describeBuildFailure(file: string, failure: BuildFailure): string {
+  const [first] = failure.errors ?? [];
+  if (first === undefined) return `${shorten(file)}: ${firstLine(toError(failure).message)}`;
+  return `${positionOf(file, first)}: ${first.text}`;
+}
+
+function positionOf(file: string, { location }: Message): string {
+  if (location === null) return shorten(file);
+  // esbuild names files relative to the working directory and counts columns from 0.
+  return `${shorten(resolve(location.file))}:${location.line}:${location.column + 1}`;
+}

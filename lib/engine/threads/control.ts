@@ -1,0 +1,233 @@
+/**
+ * The engine's own shared words of one run: who has started, who has finished, why a domain ends, when the timer
+ * thread wakes, and the figures of each vCPU. Guests and hypervisor do not know them.
+ *
+ * Words are of two kinds: flags (Atomics, any thread) and figures (plain, written by one thread only; the main
+ * thread reads them for displays and looks again after the writer has ended).
+ */
+
+// Flags of the run, one cache line each.
+const TIMER_SEQUENCE = 0;
+const TIMER_PLANNED = 16;
+const STOPPING = 32;
+const VCPU_FLAGS = 48;
+
+// Flags of a vCPU; one cache line per vCPU.
+const VCPU_WORDS = 16;
+const THREAD = 0;
+const FINISHED = 1;
+const DESCHEDULED = 2;
+
+// Figures of a vCPU, in doubles so that they never wrap; one cache line per vCPU.
+const FIGURES = 8;
+const HYPERCALLS = 0;
+const UPCALLS = 1;
+const LINES = 2;
+const RELAXES = 3;
+const IN_HYPERVISOR = 4;
+
+/** Planned wake-ups are published in units of 2^16 ns, so that one 32-bit word reaches 39 hours. */
+const PLAN_UNIT_NS = 65536;
+const PLAN_NEVER = 0x7fffffff;
+/** The timer thread is awake and will look at all timers again before it sleeps. */
+const PLAN_AWAKE = -1;
+
+/** Structured-clonable. */
+export interface ControlBuffers {
+  readonly flags: SharedArrayBuffer;
+  readonly domains: SharedArrayBuffer;
+  readonly figures: SharedArrayBuffer;
+  /** Row t, column v: events that thread t raised for vCPU v. Each thread writes its own row only. */
+  readonly events: SharedArrayBuffer;
+}
+
+/** How many vCPUs (of all domains), domains, and threads that raise events (vCPUs first) the run has. */
+export interface ControlShape {
+  readonly vcpus: number;
+  readonly domains: number;
+  readonly threads: number;
+}
+
+export function createControlBuffers({ vcpus, domains, threads }: ControlShape): ControlBuffers {
+  return {
+    flags: new SharedArrayBuffer(4 * (VCPU_FLAGS + vcpus * VCPU_WORDS)),
+    domains: new SharedArrayBuffer(4 * domains),
+    figures: new SharedArrayBuffer(8 * vcpus * FIGURES),
+    events: new SharedArrayBuffer(8 * vcpus * threads),
+  };
+}
+
+/** One thread's access to the words of a run. vCPUs are numbered across the domains, domains by position. */
+export class Control {
+  private readonly flags: Int32Array;
+  private readonly domains: Int32Array;
+  private readonly figures: Float64Array;
+  private readonly events: Float64Array;
+
+  constructor(readonly buffers: ControlBuffers) {
+    this.flags = new Int32Array(buffers.flags);
+    this.domains = new Int32Array(buffers.domains);
+    this.figures = new Float64Array(buffers.figures);
+    this.events = new Float64Array(buffers.events);
+  }
+
+  get vcpus(): number {
+    return this.figures.length / FIGURES;
+  }
+
+  // Life of a vCPU's thread.
+
+  /** @param threadId - of the worker that runs the vCPU; a thread that sees this knows whom to end */
+  markStarted(vcpu: number, threadId: number): void {
+    Atomics.store(this.flags, this.flag(vcpu, THREAD), threadId);
+  }
+
+  /** Thread id of the worker that runs the vCPU; 0 until it has started. */
+  threadOf(vcpu: number): number {
+    return Atomics.load(this.flags, this.flag(vcpu, THREAD));
+  }
+
+  /** The guest function has returned or was given up: the vCPU will not run again. */
+  markFinished(vcpu: number): void {
+    Atomics.store(this.flags, this.flag(vcpu, FINISHED), 1);
+  }
+
+  isFinished(vcpu: number): boolean {
+    return Atomics.load(this.flags, this.flag(vcpu, FINISHED)) !== 0;
+  }
+
+  /** Counts each time the vCPU goes to sleep; see the deadlock detector. */
+  countDeschedule(vcpu: number): void {
+    Atomics.add(this.flags, this.flag(vcpu, DESCHEDULED), 1);
+  }
+
+  deschedules(vcpu: number): number {
+    return Atomics.load(this.flags, this.flag(vcpu, DESCHEDULED));
+  }
+
+  // End of domains and run.
+
+  /** Notes why a domain ends, if nothing else was noted before. Returns whether this was the first cause. */
+  claimExit(domain: number, cause: number): boolean {
+    return Atomics.compareExchange(this.domains, domain, 0, cause) === 0;
+  }
+
+  /** The first cause; 0 while the domain runs. */
+  exitCause(domain: number): number {
+    return Atomics.load(this.domains, domain);
+  }
+
+  /** Ends the threads of timers and devices. */
+  stopHardware(): void {
+    Atomics.store(this.flags, STOPPING, 1);
+    Atomics.notify(this.flags, STOPPING);
+    Atomics.add(this.flags, TIMER_SEQUENCE, 1);
+    Atomics.notify(this.flags, TIMER_SEQUENCE);
+  }
+
+  get hardwareStopped(): boolean {
+    return Atomics.load(this.flags, STOPPING) !== 0;
+  }
+
+  /** A device sleeps. Returns early when the hardware stops. */
+  sleepDevice(ns: number): void {
+    Atomics.wait(this.flags, STOPPING, 0, ns / 1e6);
+  }
+
+  // Timer thread. See timer-thread.ts for the order of these.
+
+  timerSequence(): number {
+    return Atomics.load(this.flags, TIMER_SEQUENCE);
+  }
+
+  markTimerAwake(): void {
+    Atomics.store(this.flags, TIMER_PLANNED, PLAN_AWAKE);
+  }
+
+  /** @param deadlineNs - system time; Infinity for never */
+  planTimer(deadlineNs: number): void {
+    Atomics.store(this.flags, TIMER_PLANNED, planned(deadlineNs));
+  }
+
+  /** True while the timer thread sleeps without limit: no timer is armed. */
+  get timerPlansNothing(): boolean {
+    return Atomics.load(this.flags, TIMER_PLANNED) === PLAN_NEVER;
+  }
+
+  sleepTimer(sequence: number, ns: number): void {
+    Atomics.wait(this.flags, TIMER_SEQUENCE, sequence, ns / 1e6);
+  }
+
+  /** A timer was armed for `deadlineNs`: wakes the timer thread if it means to sleep longer. */
+  pokeTimer(deadlineNs: number): void {
+    if (planned(deadlineNs) > Atomics.load(this.flags, TIMER_PLANNED)) return;
+    Atomics.add(this.flags, TIMER_SEQUENCE, 1);
+    Atomics.notify(this.flags, TIMER_SEQUENCE);
+  }
+
+  // Figures. Plain: each is written by the thread of its vCPU (events: of its row) alone.
+
+  countHypercall(vcpu: number): void {
+    const i = vcpu * FIGURES;
+    (this.figures[i + HYPERCALLS] as number)++;
+    this.figures[i + IN_HYPERVISOR] = 1;
+  }
+
+  leaveHypervisor(vcpu: number): void {
+    this.figures[vcpu * FIGURES + IN_HYPERVISOR] = 0;
+  }
+
+  countUpcall(vcpu: number): void {
+    (this.figures[vcpu * FIGURES + UPCALLS] as number)++;
+  }
+
+  countLine(vcpu: number): void {
+    (this.figures[vcpu * FIGURES + LINES] as number)++;
+  }
+
+  countRelax(vcpu: number): void {
+    (this.figures[vcpu * FIGURES + RELAXES] as number)++;
+  }
+
+  countEvent(thread: number, vcpu: number): void {
+    (this.events[thread * this.vcpus + vcpu] as number)++;
+  }
+
+  hypercalls(vcpu: number): number {
+    return this.figures[vcpu * FIGURES + HYPERCALLS] as number;
+  }
+
+  upcalls(vcpu: number): number {
+    return this.figures[vcpu * FIGURES + UPCALLS] as number;
+  }
+
+  relaxes(vcpu: number): number {
+    return this.figures[vcpu * FIGURES + RELAXES] as number;
+  }
+
+  inHypervisor(vcpu: number): boolean {
+    return this.figures[vcpu * FIGURES + IN_HYPERVISOR] !== 0;
+  }
+
+  eventsFor(vcpu: number): number {
+    let sum = 0;
+    for (let i = vcpu; i < this.events.length; i += this.vcpus) sum += this.events[i] as number;
+    return sum;
+  }
+
+  /** Grows whenever the vCPU does something that a stuck guest does not: the heartbeat of the watchdog. */
+  heartbeat(vcpu: number): number {
+    const i = vcpu * FIGURES;
+    const figures = this.figures;
+    return (figures[i + HYPERCALLS] as number) + (figures[i + UPCALLS] as number) + (figures[i + LINES] as number);
+  }
+
+  private flag(vcpu: number, word: number): number {
+    return VCPU_FLAGS + vcpu * VCPU_WORDS + word;
+  }
+}
+
+/** Rounded down: a thread that plans by this never sleeps too long, and one that compares never skips a poke. */
+function planned(deadlineNs: number): number {
+  return Math.min(Math.floor(deadlineNs / PLAN_UNIT_NS), PLAN_NEVER);
+}

@@ -1,0 +1,118 @@
+/** A hardware actor of a scenario on its own worker thread. */
+import { format } from 'node:util';
+import { toError } from '../errors';
+import { type ErrorData, errorData } from '../run-result';
+import type { Device, ToolstackDomain } from '../scenario';
+import { evaluateScenario, type ScenarioSource } from '../scenario-source';
+import { type DomainDescription, firstDomain, toolstackDomains } from '../toolstack';
+import { type MachineTask, MachineThread } from './machine-thread';
+import { RandomStream } from './random';
+import { threadEntryPoints } from './thread-entry-points';
+
+export interface DeviceTask extends MachineTask {
+  readonly source: ScenarioSource;
+  readonly scenarioIndex: number;
+  readonly name: string;
+  readonly args: unknown;
+  readonly domains: readonly DomainDescription[];
+  readonly seed: number;
+}
+
+export type DeviceOutcome = { readonly kind: 'returned' } | { readonly kind: 'failed'; readonly error: ErrorData };
+
+/** In log lines: from a device, not from a domain. The vCPU of the record is the number of the device. */
+export const DEVICE_DOMAIN = -1;
+
+/** Unwinds a device when the machine stops. */
+class PowerOff {
+  readonly message = 'the machine is being switched off: rethrow what you do not know';
+}
+const POWER_OFF = new PowerOff();
+
+class ThreadDevice implements Device {
+  readonly name: string;
+  readonly args: unknown;
+  readonly domains: Readonly<Record<string, ToolstackDomain>>;
+  private readonly machine: MachineThread;
+  private readonly numbers: RandomStream;
+
+  constructor(private readonly task: DeviceTask) {
+    this.name = task.name;
+    this.args = task.args;
+    this.machine = new MachineThread(task);
+    const { hypervisor } = this.machine;
+    this.domains = toolstackDomains(hypervisor, task.domains, (id) => hypervisor.vcpu(id, 0).domain.guest);
+    this.numbers = new RandomStream(task.seed, task.row);
+  }
+
+  get domain(): ToolstackDomain {
+    return firstDomain(this.domains);
+  }
+
+  raisePirq(pirq: number): void {
+    this.leaveIfStopped();
+    this.machine.hypervisor.raisePirq(pirq);
+  }
+
+  pirqInService(pirq: number): boolean {
+    this.leaveIfStopped();
+    return this.machine.hypervisor.pirqInService(pirq);
+  }
+
+  raiseVirq(domain: number, vcpu: number, virq: number): void {
+    this.leaveIfStopped();
+    this.machine.hypervisor.sendVcpuVirq(this.machine.hypervisor.vcpu(domain, vcpu), virq);
+  }
+
+  raiseGlobalVirq(virq: number): void {
+    this.leaveIfStopped();
+    this.machine.hypervisor.sendGlobalVirq(virq);
+  }
+
+  consoleInput(text: string | Uint8Array): void {
+    this.leaveIfStopped();
+    this.machine.hypervisor.consoleInput(typeof text === 'string' ? Buffer.from(text) : text);
+  }
+
+  sleep(ns: number): void {
+    this.leaveIfStopped();
+    this.machine.control.sleepDevice(ns);
+    this.leaveIfStopped();
+  }
+
+  now(): number {
+    this.leaveIfStopped();
+    return this.machine.clock.now();
+  }
+
+  choose(n: number): number {
+    if (!Number.isInteger(n) || n < 1) throw new RangeError(`choose: n must be an integer of at least 1, not ${n}`);
+    return this.numbers.below(n);
+  }
+
+  random(): number {
+    return this.numbers.next();
+  }
+
+  log(...values: unknown[]): void {
+    this.leaveIfStopped();
+    this.machine.log(DEVICE_DOMAIN, this.task.row, format(...values));
+  }
+
+  private leaveIfStopped(): void {
+    if (this.machine.control.hardwareStopped) throw POWER_OFF;
+  }
+}
+
+/** Runs one device until it returns or the machine stops. The task of a worker thread. */
+export function runDevice(task: DeviceTask): DeviceOutcome {
+  try {
+    const scenario = evaluateScenario(task.source, { index: task.scenarioIndex, entryPoints: threadEntryPoints });
+    const run = scenario.devices?.[task.name];
+    if (run === undefined) throw new Error(`${task.source.file} has no device '${task.name}'`);
+    run(new ThreadDevice(task));
+    return { kind: 'returned' };
+  } catch (thrown) {
+    return thrown === POWER_OFF ? { kind: 'returned' } : { kind: 'failed', error: errorData(toError(thrown)) };
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * What every thread of a run has: its own hypervisor object over the shared image, the engine's control words,
+ * the clock and the way to the host's console. vCPUs, timer thread, devices and the main thread build on it.
+ */
+import { TextEncoder } from 'node:util';
+import { parentPort } from 'node:worker_threads';
+import { Hypervisor } from '../../hypervisor/hypervisor';
+import type { MachineImage } from '../../hypervisor/image';
+import { type Observer, PauseFlag, type Platform, type VcpuRef } from '../../hypervisor/platform';
+import { AtomicsMemory } from '../../memory/atomics-memory';
+import { SystemClock } from './clock';
+import { Control, type ControlBuffers } from './control';
+import { Cause, causeWord } from './exits';
+import { LineKind, OutputRing } from './output-ring';
+
+/** In evtchn_upcall_pending of a vCPU that has to leave: makes its windows look. Xen uses bit 0 alone. */
+export const STOP_MARK = 0x80;
+
+/** What all tasks of a run are sent; structured-clonable. */
+export interface MachineTask {
+  /** Posted to the main thread when there is news for it. */
+  readonly runId: string;
+  readonly image: MachineImage;
+  readonly control: ControlBuffers;
+  readonly output: SharedArrayBuffer;
+  /** System time 0 on the process-wide monotonic clock. */
+  readonly originNs: number;
+  /** Row of this thread in the table of events. */
+  readonly row: number;
+}
+
+/** How a thread's vCPU sleeps, and whether it has to leave. Only a vCPU's own thread has such an answer. */
+export interface Sleeper {
+  deschedule(): void;
+  yield(): void;
+  stopping(): boolean;
+}
+
+export class MachineThread {
+  readonly control: Control;
+  readonly clock: SystemClock;
+  readonly hypervisor: Hypervisor;
+  private readonly ring: OutputRing;
+  private readonly encoder = new TextEncoder();
+  /** Number of a domain's first vCPU among all vCPUs, by position of the domain. */
+  private readonly firstSlot: readonly number[];
+
+  constructor(
+    private readonly task: MachineTask,
+    private readonly sleeper?: Sleeper,
+  ) {
+    const { image } = task;
+    this.control = new Control(task.control);
+    this.clock = new SystemClock(task.originNs);
+    this.ring = new OutputRing(task.output);
+    let slot = 0;
+    this.firstSlot = image.domains.map(({ config }) => {
+      slot += config.vcpus;
+      return slot - config.vcpus;
+    });
+    this.hypervisor = new Hypervisor(image, (buffer) => new AtomicsMemory(buffer), this.platform(), this.observer());
+  }
+
+  /** Number of a vCPU among all vCPUs of the machine. */
+  slotOf(domainIndex: number, vcpuId: number): number {
+    return (this.firstSlot[domainIndex] as number) + vcpuId;
+  }
+
+  /** Position of a domain in the machine. */
+  indexOf(domainId: number): number {
+    return this.task.image.domains.findIndex(({ config }) => config.id === domainId);
+  }
+
+  /**
+   * Claims the domain's end and makes its vCPUs leave. Returns whether this was the first cause; if not, the
+   * vCPUs have been told already.
+   */
+  endDomain(domainIndex: number, cause: number): boolean {
+    if (!this.control.claimExit(domainIndex, cause)) return false;
+    this.stopVcpus(domainIndex);
+    return true;
+  }
+
+  /**
+   * Tells the domain's vCPUs to leave. A sleeper is woken; one that runs finds out in its next window, to which
+   * the mark in evtchn_upcall_pending brings it. Its guest may wipe out the mark, so this is repeated
+   * until all have left. STOP comes before the mark: whoever sees the mark finds STOP.
+   */
+  stopVcpus(domainIndex: number): void {
+    const domain = this.hypervisor.domains[domainIndex];
+    if (domain === undefined) throw new RangeError(`no domain ${domainIndex}`);
+    for (const vcpu of domain.vcpus) {
+      if (this.control.isFinished(this.slotOf(domainIndex, vcpu.vcpuId))) continue;
+      domain.state.or32(vcpu.pauseFlagsAddress, PauseFlag.STOP);
+      domain.state.notify32(vcpu.pauseFlagsAddress);
+      domain.guest.or8(this.hypervisor.vcpuInfoAddress(vcpu), STOP_MARK);
+    }
+  }
+
+  /** Takes the marks of {@link stopVcpus} back, when no vCPU of the domain runs any more. */
+  clearStopMarks(domainIndex: number): void {
+    const domain = this.hypervisor.domains[domainIndex];
+    for (const vcpu of domain?.vcpus ?? []) domain?.guest.and8(this.hypervisor.vcpuInfoAddress(vcpu), ~STOP_MARK);
+  }
+
+  writeLine(kind: number, domainId: number, vcpu: number, text: Uint8Array): void {
+    this.ring.write(kind, domainId, vcpu, text, this.poke, this.outputGivenUp);
+  }
+
+  log(domainId: number, vcpu: number, text: string): void {
+    this.writeLine(LineKind.LOG, domainId, vcpu, this.encoder.encode(text));
+  }
+
+  /** Tells the main thread to look. On the main thread itself nobody needs to be told. */
+  readonly poke = (): void => {
+    parentPort?.postMessage(this.task.runId);
+  };
+
+  private readonly outputGivenUp = (): boolean => this.sleeper?.stopping() ?? this.control.hardwareStopped;
+
+  private platform(): Platform {
+    const { clock, control, sleeper } = this;
+    return {
+      now: () => clock.now(),
+      deschedule: () => {
+        if (sleeper === undefined) throw new Error('only a vCPU can make a hypercall that sleeps');
+        sleeper.deschedule();
+      },
+      yield: () => sleeper?.yield(),
+      timerChanged: (deadlineNs) => {
+        if (deadlineNs !== Number.POSITIVE_INFINITY) control.pokeTimer(deadlineNs);
+      },
+      consoleWrite: (vcpu: VcpuRef, bytes) => this.writeLine(LineKind.CONSOLE, vcpu.domainId, vcpu.vcpuId, bytes),
+      domainShutdown: (domainId, code) => {
+        this.endDomain(this.indexOf(domainId), causeWord(Cause.SHUTDOWN, 0, code));
+      },
+    };
+  }
+
+  private observer(): Observer {
+    const { control } = this;
+    const { row } = this.task;
+    const slotsById: number[] = [];
+    for (const [index, { config }] of this.task.image.domains.entries()) {
+      slotsById[config.id] = this.firstSlot[index] as number;
+    }
+    return {
+      kicked() {},
+      woken() {},
+      raised(domainId, vcpuId) {
+        control.countEvent(row, (slotsById[domainId] as number) + vcpuId);
+      },
+      xenConsumer() {},
+    };
+  }
+}

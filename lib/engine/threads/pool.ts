@@ -1,0 +1,100 @@
+/**
+ * The worker threads of the process: a Piscina pool that has a thread for every task, so that no vCPU ever waits for
+ * another's thread to become free. Idle threads stay warm for some seconds, so that the next boot finds them; they
+ * keep neither the process nor a test alive.
+ */
+import { join } from 'node:path';
+import type { ResourceLimits, Worker } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+
+/** Beyond any machine's vCPUs; a pool never queues a task while it has fewer threads than this. */
+const MAX_THREADS = 4096;
+const IDLE_TIMEOUT_MS = 10_000;
+
+/** What a thread can be: the exports of workers/machine.ts. */
+export type ThreadRole = 'vcpu' | 'timer' | 'device';
+
+/** The compiled worker, also when this file itself is executed as TypeScript. */
+function workerFile(): string {
+  const root = join(__dirname, '..', '..', '..');
+  return join(root, __filename.endsWith('.ts') ? 'dist/workers' : 'workers', 'machine.js');
+}
+
+const pools = new Map<string, WorkerPool>();
+
+export class WorkerPool {
+  private readonly piscina: Piscina;
+  private readonly listeners = new Map<string, () => void>();
+
+  private constructor(
+    private readonly key: string,
+    resourceLimits: ResourceLimits,
+  ) {
+    this.piscina = new Piscina({
+      filename: workerFile(),
+      name: 'vcpu',
+      minThreads: 0,
+      maxThreads: MAX_THREADS,
+      idleTimeout: IDLE_TIMEOUT_MS,
+      // Workers run compiled code: no loader of this process's is wanted there.
+      execArgv: [],
+      resourceLimits,
+      recordTiming: false,
+    });
+    this.piscina.on('message', (runId: unknown) => this.listeners.get(String(runId))?.());
+    // A thread that failed outside any task: none of the tasks still queued would fare better.
+    this.piscina.on('error', () => void this.close());
+  }
+
+  /** The pool whose threads have these limits. */
+  static withLimits(resourceLimits: ResourceLimits): WorkerPool {
+    const key = JSON.stringify(resourceLimits);
+    let pool = pools.get(key);
+    if (pool === undefined) {
+      pool = new WorkerPool(key, resourceLimits);
+      pools.set(key, pool);
+    }
+    return pool;
+  }
+
+  /** Runs a task on a thread of its own. Rejects when the thread ends before the task does. */
+  run(role: ThreadRole, task: unknown): Promise<unknown> {
+    return this.piscina.run(task, { name: role });
+  }
+
+  /** Calls `listener` whenever a thread posts `runId`. */
+  listen(runId: string, listener: () => void): void {
+    this.listeners.set(runId, listener);
+  }
+
+  unlisten(runId: string): void {
+    this.listeners.delete(runId);
+  }
+
+  /** Ends a thread; its task rejects. Resolves when it has gone. */
+  async terminate(threadId: number): Promise<void> {
+    const worker: Worker | undefined = this.piscina.threads.find((each) => each.threadId === threadId);
+    await worker?.terminate();
+  }
+
+  get threads(): number {
+    return this.piscina.threads.length;
+  }
+
+  async close(): Promise<void> {
+    if (pools.get(this.key) === this) pools.delete(this.key);
+    await this.piscina.destroy();
+  }
+}
+
+/** Threads the package has running or warm in this process. */
+export function poolThreads(): number {
+  let sum = 0;
+  for (const pool of pools.values()) sum += pool.threads;
+  return sum;
+}
+
+/** Ends all threads kept warm. Runs in progress fail. Later runs start new threads. */
+export async function shutdownPool(): Promise<void> {
+  await Promise.all([...pools.values()].map((pool) => pool.close()));
+}

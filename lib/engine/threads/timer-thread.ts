@@ -1,0 +1,32 @@
+/**
+ * The timer hardware: one thread that sleeps until the next deadline of any timer, then lets the hypervisor expire
+ * those that are due. A vCPU never polls the clock to find out that its own timer fired.
+ *
+ * Ordering. The plan is one word: when the thread means to wake. This thread: (1) reads the sequence number,
+ * (2) publishes the plan, (3) looks at all timers again, (4) sleeps while the sequence number is unchanged. A vCPU
+ * that arms a timer: (a) stores the deadline, (b) reads the plan and, if its deadline is not later, (c) counts the
+ * sequence number up and notifies. If (b) reads the plan from before (2), then (a) came before (3), which finds
+ * the deadline. If it reads the new plan and the deadline is earlier, (c) ends or prevents the sleep of (4),
+ * because (1) came before (2). While the thread is awake its plan says so, and nobody needs to poke it.
+ */
+import { type MachineTask, MachineThread } from './machine-thread';
+
+/** Waking this little too late is better than sleeping twice (ns). */
+const SLACK_NS = 1000;
+
+export type TimerTask = MachineTask;
+
+/** Runs until the hardware is stopped. The task of a worker thread. */
+export function runTimers(task: TimerTask): void {
+  const { clock, control, hypervisor } = new MachineThread(task);
+  for (;;) {
+    control.markTimerAwake();
+    const sequence = control.timerSequence();
+    if (control.hardwareStopped) return;
+    const next = hypervisor.runExpiredTimers(clock.now());
+    control.planTimer(next);
+    const deadlineNs = Math.min(next, hypervisor.nextDeadline());
+    const sleepNs = deadlineNs - clock.now();
+    if (sleepNs > SLACK_NS) control.sleepTimer(sequence, sleepNs);
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * A vCPU on its own worker thread: waits until it is up, runs its guest function, and tells how that ended.
+ *
+ * A guest leaves its function by returning, by throwing, or because the vCPU has to stop; the last unwinds its
+ * stack with a private signal, thrown from the next window, hypercall or sleep, again and again should the guest
+ * swallow it. The first cause of a domain's end is claimed here, before any other vCPU is told, so that a
+ * consequence is never reported as the cause.
+ */
+import { format } from 'node:util';
+import { threadId } from 'node:worker_threads';
+import { RUNSTATE_offline } from '../../abi';
+import type { GuestDomain } from '../../guest/vcpu';
+import type { HvVcpu } from '../../hypervisor/machine';
+import { GuestAssertionError, GuestCrashError, GuestExitError, toError } from '../errors';
+import { type GuestHooks, GuestVcpu } from '../guest-vcpu';
+import { type ErrorData, type ExitReason, errorData } from '../run-result';
+import type { DomainSpec, Scenario } from '../scenario';
+import { evaluateScenario, type ScenarioSource } from '../scenario-source';
+import type { WordTable } from '../words';
+import { Cause, causeWord } from './exits';
+import { type MachineTask, MachineThread } from './machine-thread';
+import { Parking } from './parking';
+import { RandomStream } from './random';
+import { threadEntryPoints } from './thread-entry-points';
+import { WindowedMemory } from './windowed-memory';
+
+export interface VcpuTask extends MachineTask {
+  readonly source: ScenarioSource;
+  readonly scenarioIndex: number;
+  readonly domainIndex: number;
+  readonly vcpuId: number;
+  readonly guestDomain: GuestDomain;
+  readonly words: WordTable;
+  readonly seed: number;
+  /** There is a core for each vCPU. */
+  readonly haltPolling: boolean;
+}
+
+export type VcpuOutcome =
+  | { readonly kind: 'returned'; readonly result: unknown }
+  /** Something else ended the domain. */
+  | { readonly kind: 'stopped' }
+  /** The guest failed. If `first`, that is why the domain ended. */
+  | { readonly kind: 'failed'; readonly first: boolean; readonly reason: ExitReason; readonly error: ErrorData };
+
+/** Unwinds a guest whose vCPU has to leave. No Error: it is no failure, and costs no stack trace. */
+class StopSignal {
+  readonly message = 'this vCPU is being stopped: rethrow what you do not know';
+}
+const STOP_SIGNAL = new StopSignal();
+
+class VcpuThread implements GuestHooks {
+  readonly machine: MachineThread;
+  private readonly parking: Parking;
+  private readonly guest: GuestVcpu;
+  private readonly current: HvVcpu;
+  private readonly slot: number;
+  private readonly numbers: RandomStream;
+  private failure: { readonly first: boolean; readonly error: Error } | undefined;
+
+  constructor(private readonly task: VcpuTask) {
+    const image = task.image.domains[task.domainIndex];
+    if (image === undefined) throw new RangeError(`no domain ${task.domainIndex}`);
+    this.machine = new MachineThread(task, {
+      deschedule: () => this.deschedule(),
+      yield: () => this.parking.yield(),
+      stopping: () => this.parking.stopping,
+    });
+    const { hypervisor, clock } = this.machine;
+    const current = hypervisor.vcpu(image.config.id, task.vcpuId);
+    this.current = current;
+    this.slot = this.machine.slotOf(task.domainIndex, task.vcpuId);
+    this.parking = new Parking(image.private, current.pauseFlagsAddress, task.haltPolling, () => clock.now());
+    this.numbers = new RandomStream(task.seed, this.slot);
+    const memory = new WindowedMemory(image.guest, image.private, current.infoPointerAddress);
+    this.guest = new GuestVcpu({
+      hypervisor,
+      current,
+      memory,
+      raw: current.domain.guest,
+      domain: task.guestDomain,
+      words: task.words,
+      hooks: this,
+    });
+    memory.whenPending(() => this.guest.deliverUpcalls());
+  }
+
+  run(): VcpuOutcome {
+    const { control } = this.machine;
+    control.markStarted(this.slot, threadId);
+    this.machine.poke();
+    const restore = interceptExit((code) => this.crash(new GuestExitError(code)));
+    try {
+      return this.runGuest();
+    } finally {
+      restore();
+      control.markFinished(this.slot);
+    }
+  }
+
+  private runGuest(): VcpuOutcome {
+    const { runstates, sched } = this.machine.hypervisor;
+    try {
+      const guest = guestFunction(this.task);
+      this.parking.waitUntilRunnable();
+      this.leaveIfStopped();
+      sched.switchIn(this.current);
+      const result = guest(this.guest);
+      if (this.failure === undefined) return { kind: 'returned', result: requireData(result) };
+    } catch (thrown) {
+      if (thrown === STOP_SIGNAL && this.failure === undefined) return { kind: 'stopped' };
+      if (thrown !== STOP_SIGNAL) this.fail(thrown);
+    } finally {
+      sched.switchOut(this.current);
+      runstates.change(this.current, RUNSTATE_offline);
+    }
+    return this.failedOutcome();
+  }
+
+  private failedOutcome(): VcpuOutcome {
+    if (this.failure === undefined) throw new Error('no failure');
+    const { first, error } = this.failure;
+    return { kind: 'failed', first, reason: reasonOf(error), error: errorData(error) };
+  }
+
+  /** Notes the guest's failure and ends the domain, unless that has happened before. */
+  private fail(thrown: unknown): void {
+    if (this.failure !== undefined) return;
+    const { domainIndex, vcpuId } = this.task;
+    const first = this.machine.endDomain(domainIndex, causeWord(Cause.GUEST, vcpuId));
+    this.failure = { first, error: toError(thrown) };
+  }
+
+  private deschedule(): void {
+    this.machine.control.countDeschedule(this.slot);
+    this.parking.waitUntilRunnable();
+    this.leaveIfStopped();
+  }
+
+  private leaveIfStopped(): void {
+    if (this.parking.stopping) throw STOP_SIGNAL;
+  }
+
+  // GuestHooks.
+
+  hypercallEnter(): void {
+    this.machine.control.countHypercall(this.slot);
+  }
+
+  hypercallExit(): void {
+    this.machine.control.leaveHypervisor(this.slot);
+  }
+
+  interrupted(): void {
+    this.leaveIfStopped();
+  }
+
+  upcallEnter(): void {
+    this.machine.control.countUpcall(this.slot);
+  }
+
+  upcallExit(): void {}
+
+  relax(): void {
+    this.machine.control.countRelax(this.slot);
+    this.parking.spin();
+    this.leaveIfStopped();
+  }
+
+  choose(n: number): number {
+    return this.numbers.below(n);
+  }
+
+  random(): number {
+    return this.numbers.next();
+  }
+
+  now(): number {
+    return this.machine.clock.now();
+  }
+
+  log(values: readonly unknown[]): void {
+    this.machine.control.countLine(this.slot);
+    this.machine.log(this.task.guestDomain.id, this.task.vcpuId, format(...values));
+  }
+
+  cover(): void {}
+
+  crash(cause: unknown): never {
+    if (cause !== STOP_SIGNAL) this.fail(cause);
+    throw STOP_SIGNAL;
+  }
+}
+
+/** Runs one vCPU from start to end. The task of a worker thread. */
+export function runVcpu(task: VcpuTask): VcpuOutcome {
+  return new VcpuThread(task).run();
+}
+
+function guestFunction(task: VcpuTask): (vcpu: GuestVcpu) => unknown {
+  const scenario = evaluateScenario(task.source, { index: task.scenarioIndex, entryPoints: threadEntryPoints });
+  const domain: DomainSpec = specOf(scenario, task.guestDomain.name);
+  const guest = domain.guests?.[task.vcpuId] ?? domain.guest;
+  if (guest === undefined) throw new Error(`${task.source.file} has no guest for vCPU ${task.vcpuId}`);
+  return guest;
+}
+
+function specOf(scenario: Scenario, domainName: string): DomainSpec {
+  return (scenario.domains as Readonly<Record<string, DomainSpec>> | undefined)?.[domainName] ?? scenario;
+}
+
+/** What a guest returns is sent to the main thread. */
+function requireData(result: unknown): unknown {
+  if (result instanceof Promise) {
+    throw new TypeError('the guest function returned a promise: guests are synchronous, they wait with vcpu.block()');
+  }
+  try {
+    return structuredClone(result);
+  } catch {
+    throw new TypeError(`the guest function returned ${format('%o', result)}: return plain data`);
+  }
+}
+
+function reasonOf(error: Error): ExitReason {
+  if (error instanceof GuestAssertionError) return 'assertion';
+  if (error instanceof GuestCrashError) return 'crash';
+  return error instanceof GuestExitError ? 'process-exit' : 'exception';
+}
+
+/** process.exit in a worker ends the thread without a word: while a guest runs it fails the guest instead. */
+function interceptExit(exit: (code: unknown) => never): () => void {
+  const original = process.exit;
+  process.exit = exit;
+  return () => {
+    process.exit = original;
+  };
+}

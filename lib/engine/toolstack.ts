@@ -1,0 +1,92 @@
+/**
+ * A domain as its toolstack sees it: in setup, in check, and for devices. The memory has no windows, since no
+ * vCPU of the domain runs this code.
+ */
+import type { Hypercalls } from '../guest/vcpu';
+import { createHypercalls, type HypercallGate } from '../hypervisor/hypercalls';
+import type { Hypervisor } from '../hypervisor/hypervisor';
+import type { Memory } from '../memory/memory';
+import { SharedInfoView, VcpuInfoView } from '../memory/views';
+import type { DomainPlan, MachinePlan } from './machine-plan';
+import type { AbiName, CheckContext, SetupContext, ToolstackDomain } from './scenario';
+import { bindWords, type WordTable } from './words';
+
+const noGate: HypercallGate = { enter() {}, exit() {} };
+
+/** What is needed of a plan to view its domain; plain data. */
+export type DomainDescription = Pick<DomainPlan, 'name'> & { readonly id: number; readonly words: WordTable };
+
+class DomainView implements ToolstackDomain {
+  readonly id: number;
+  readonly name: string;
+  readonly abi: AbiName;
+  readonly vcpus: number;
+  readonly words: ToolstackDomain['words'];
+  readonly hypercall: Hypercalls;
+  private readonly infoAddress: (vcpu: number) => number;
+  /** Scratch: made when it is first asked for. */
+  private $sharedInfo: SharedInfoView | undefined;
+
+  constructor(
+    hypervisor: Hypervisor,
+    description: DomainDescription,
+    readonly memory: Memory,
+  ) {
+    const boot = hypervisor.vcpu(description.id, 0);
+    const { config } = boot.domain;
+    this.id = description.id;
+    this.name = description.name;
+    this.abi = config.abi;
+    this.vcpus = config.vcpus;
+    this.words = bindWords(memory, description.words);
+    this.hypercall = createHypercalls(hypervisor, boot, noGate);
+    this.infoAddress = (vcpu) => hypervisor.vcpuInfoAddress(hypervisor.vcpu(description.id, vcpu));
+    this.sharedInfoAddress = boot.domain.sharedInfoAddress;
+  }
+
+  private readonly sharedInfoAddress: number;
+
+  get sharedInfo(): SharedInfoView {
+    this.$sharedInfo ??= new SharedInfoView(this.memory, this.abi, this.sharedInfoAddress);
+    return this.$sharedInfo;
+  }
+
+  vcpuInfo(vcpu: number): VcpuInfoView {
+    return new VcpuInfoView(this.memory, this.abi, this.infoAddress(vcpu));
+  }
+}
+
+/** Views of all domains of a machine, by name, in the order of the plan. */
+export function toolstackDomains(
+  hypervisor: Hypervisor,
+  descriptions: readonly DomainDescription[],
+  memoryOf: (domainId: number) => Memory,
+): Readonly<Record<string, ToolstackDomain>> {
+  const views = descriptions.map((each) => [each.name, new DomainView(hypervisor, each, memoryOf(each.id))] as const);
+  return Object.freeze(Object.fromEntries(views));
+}
+
+export function describeDomains(plan: MachinePlan): readonly DomainDescription[] {
+  return plan.domains.map(({ name, config, words }) => ({ name, id: config.id, words: words.table }));
+}
+
+/** The first domain of a record made by {@link toolstackDomains}. */
+export function firstDomain(domains: Readonly<Record<string, ToolstackDomain>>): ToolstackDomain {
+  const [first] = Object.values(domains);
+  if (first === undefined) throw new Error('a machine has at least one domain');
+  return first;
+}
+
+export function setupContext(domains: Readonly<Record<string, ToolstackDomain>>, args: unknown): SetupContext {
+  return { domain: firstDomain(domains), domains, args };
+}
+
+/** @param resultsOf - what each guest function returned, by domain and vCPU */
+export function checkContext(
+  domains: Readonly<Record<string, ToolstackDomain>>,
+  args: unknown,
+  resultsOf: Readonly<Record<string, readonly unknown[]>>,
+): CheckContext {
+  const domain = firstDomain(domains);
+  return { domain, domains, args, words: domain.words, results: resultsOf[domain.name] ?? [], resultsOf };
+}

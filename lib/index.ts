@@ -1,0 +1,34 @@
+/** The public API: named re-exports, nothing else. */
+export { HypercallError } from './abi/errno';
+export { GuestAssertionError, GuestCrashError, GuestExitError, ScenarioError, UpcallError } from './engine/errors';
+export type {
+  DomainExit,
+  DomainResult,
+  ErrorData,
+  ExitReason,
+  RunFailure,
+  RunResult,
+  VcpuResult,
+} from './engine/run-result';
+export {
+  type AbiName,
+  type CheckContext,
+  type Device,
+  type DomainSpec,
+  defineScenario,
+  type GuestFunction,
+  type Scenario,
+  type ScenarioSpec,
+  type SetupContext,
+  type ToolstackDomain,
+  type WordsSpec,
+} from './engine/scenario';
+export {
+  type ConsoleInput,
+  type OutputLine,
+  type RunOptions,
+  type RunProgress,
+  run,
+  shutdownPool,
+} from './engine/threads';
+export type { GuestDomain, Hypercalls, Vcpu, Word, Words } from './guest/vcpu';

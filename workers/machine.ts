@@ -1,0 +1,7 @@
+/**
+ * Worker entry of the free-running engine: what a thread of a machine can be. One entry for all three, so that a warm
+ * thread serves as any of them.
+ */
+export { runDevice as device } from '../lib/engine/threads/device-thread';
+export { runTimers as timer } from '../lib/engine/threads/timer-thread';
+export { runVcpu as vcpu } from '../lib/engine/threads/vcpu-thread';
