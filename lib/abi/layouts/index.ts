@@ -11,7 +11,7 @@ import * as sharedInfo from './shared-info';
 import * as startInfo from './start-info';
 import * as vcpu from './vcpu-args';
 
-/** Every declared structure; one that another contains stands before it. */
+/** Every declared structure. */
 export const STRUCTS = {
   ...sharedInfo,
   ...startInfo,
@@ -29,10 +29,17 @@ function exists(abi: AbiName, name: string): boolean {
   return name !== 'start_info' || ABI_CONSTANTS[abi].XEN_HAVE_PV_GUEST_ENTRY === 1;
 }
 
+/** Tables are compiled when they are first asked for, and with each the tables of the structures it contains. */
 function layoutsFor(abi: AbiName): Readonly<Record<string, StructLayout>> {
   const layouts: Record<string, StructLayout> = {};
   for (const [name, members] of Object.entries(STRUCTS)) {
-    if (exists(abi, name)) layouts[name] = structLayout(abi, name, members, layouts);
+    if (!exists(abi, name)) continue;
+    const get = (): StructLayout => {
+      const value = structLayout(abi, name, members, layouts);
+      Object.defineProperty(layouts, name, { value, enumerable: true });
+      return value;
+    };
+    Object.defineProperty(layouts, name, { get, enumerable: true, configurable: true });
   }
   return layouts;
 }
