@@ -1,5 +1,4 @@
 /** What is explored: a scenario, planned as a machine, with the fingerprint its tokens carry. */
-import { publicEntryPoints } from '../engine/entry-points';
 import { ScenarioError } from '../engine/errors';
 import { type MachinePlan, planMachine, type ScenarioOptions } from '../engine/machine-plan';
 import { isScenario, type Scenario } from '../engine/scenario';
@@ -22,7 +21,7 @@ export async function resolveSubject(scenario: string | Scenario, options: Scena
   const { vcpus, abi, args } = options;
   if (typeof scenario === 'string') {
     const source = await bundleScenario(scenario);
-    return subjectOf(planMachine(evaluateScenario(source, publicEntryPoints), { vcpus, abi, args }), source);
+    return subjectOf(planMachine(evaluateScenario(source), { vcpus, abi, args }), source);
   }
   if (!isScenario(scenario)) {
     throw new ScenarioError('SCENARIO_INVALID', 'give the path of a scenario file or the result of defineScenario');
