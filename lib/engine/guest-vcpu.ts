@@ -10,10 +10,10 @@
 import type { GuestDomain, Hypercalls, Vcpu, Words } from '../guest/vcpu';
 import { createHypercalls, type HypercallGate } from '../hypervisor/hypercalls';
 import type { HvVcpu, Hypervisor } from '../hypervisor/hypervisor';
-import { VCPU_IRQ_MASKED, VCPU_IRQ_MASKED } from '../hypervisor/state-layout';
-import { ByteField, ByteField } from '../memory/fields';
+import { VCPU_IRQ_MASKED } from '../hypervisor/state-layout';
+import { ByteField } from '../memory/fields';
 import type { Memory } from '../memory/memory';
-import { SharedInfoView, VcpuInfoView } from '../memory/views';
+import { SharedInfoView, type VcpuInfoView } from '../memory/views';
 import { GuestAssertionError, GuestCrashError } from './errors';
 import type { WordTable } from './words';
 import { bindWords } from './words';
@@ -167,15 +167,6 @@ export class GuestVcpu implements Vcpu, HypercallGate {
       if (!vcpuState.upcallDeliverable(this.current)) return;
       this.takeUpcall();
     }
-  }
-
-  /** On Arm the mask is no byte of the structure but a flag of the processor: the guest finds it under the same name. */
-  private viewInfo(address: number): VcpuInfoView {
-    const { domain, address: stateAddress } = this.current;
-    const info = new VcpuInfoView(this.memory, domain.abi, address);
-    if (domain.isX86) return info;
-    const flag = new ByteField(domain.state, stateAddress + VCPU_IRQ_MASKED);
-    return Object.defineProperty(info, 'evtchn_upcall_mask', { value: flag });
   }
 
   private takeUpcall(): void {
