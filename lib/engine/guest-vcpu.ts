@@ -102,6 +102,15 @@ export class GuestVcpu implements Vcpu, HypercallGate {
     return this.$info;
   }
 
+  /** On Arm the mask is no byte of the structure but a flag of the processor: the guest finds it under the same name. */
+  private viewInfo(address: number): VcpuInfoView {
+    const { domain } = this.current;
+    const view = new VcpuInfoView(this.memory, domain.abi, address);
+    if (domain.isX86) return view;
+    const flag = new ByteField(domain.state, this.current.address + VCPU_IRQ_MASKED);
+    return Object.defineProperty(view, 'evtchn_upcall_mask', { value: flag });
+  }
+
   onUpcall(handler: () => void): void {
     if (typeof handler !== 'function') throw new TypeError('onUpcall: the handler must be a function');
     this.callback = handler;
