@@ -13,7 +13,7 @@ import type { HvVcpu, Hypervisor } from '../hypervisor/hypervisor';
 import { VCPU_IRQ_MASKED } from '../hypervisor/state-layout';
 import { ByteField } from '../memory/fields';
 import type { Memory } from '../memory/memory';
-import { SharedInfoView, type VcpuInfoView } from '../memory/views';
+import { SharedInfoView, VcpuInfoView } from '../memory/views';
 import { GuestAssertionError, GuestCrashError } from './errors';
 import type { WordTable } from './words';
 import { bindWords } from './words';
