@@ -47,7 +47,7 @@ export class DporStrategy implements Strategy {
   attach(state: MachineState): void {
     this.state = state;
     this.order = new HappensBefore(state);
-    this.forest = new WakeupForest(state.feet);
+    this.forest = new WakeupForest(state);
   }
 
   begin(): void {
@@ -112,11 +112,12 @@ export class DporStrategy implements Strategy {
     // Who stays asleep: those whose next step commutes with this one.
     let asleep = (this.sleep[event] as number) & ~(1 << (state.evActor[event] as number));
     const foot = state.evFoot[event] as number;
+    const mover = state.evActor[event] as number;
     const sleepFeet = this.sleepFeet;
     for (let rest = asleep; rest !== 0; rest &= rest - 1) {
       const actor = 31 - Math.clz32(rest & -rest);
       const theirs = sleepFeet[event * STRIDE + actor] as number;
-      if (state.feet.dependent(theirs, foot)) asleep &= ~(1 << actor);
+      if (state.dependent(actor, theirs, mover, foot)) asleep &= ~(1 << actor);
       else sleepFeet[depth * STRIDE + actor] = theirs;
     }
     this.sleep[depth] = asleep;
@@ -250,7 +251,8 @@ export class DporStrategy implements Strategy {
     let left = sleepers;
     for (let rest = sleepers; rest !== 0; rest &= rest - 1) {
       const sleeper = 31 - Math.clz32(rest & -rest);
-      if (this.state.feet.dependent(this.sleepFeet[depth * STRIDE + sleeper] as number, foot)) left &= ~(1 << sleeper);
+      const theirs = this.sleepFeet[depth * STRIDE + sleeper] as number;
+      if (this.state.dependent(sleeper, theirs, actor, foot)) left &= ~(1 << sleeper);
     }
     return left;
   }

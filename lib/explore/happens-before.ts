@@ -175,6 +175,8 @@ export class HappensBefore {
   private conflicts(event: number, kind: number, foot: number, row: number): void {
     const { links, clocks, sequence } = this;
     const actors = this.state.evActor;
+    const { tso } = this.state;
+    const own = actors[event] as number;
     let bytes = foot & 0xf0;
     const access = foot & 7;
     for (let link = this.heads[foot >>> 8] as number; link !== 0; link = links[link * LINK + 2] as number) {
@@ -183,16 +185,22 @@ export class HappensBefore {
       if (((seen | access) & 7) > SHARES) {
         const earlier = links[link * LINK] as number;
         const actor = actors[earlier] as number;
-        if ((clocks[row + actor] as number) < (sequence[earlier] as number)) {
+        const exempt = tso && this.state.isOwnFlush(actor, seen, own, foot);
+        if (!exempt && (clocks[row + actor] as number) < (sequence[earlier] as number)) {
           this.race(earlier, event, kind >= Op.CAS8 ? this.footWithout(earlier, event, kind, foot) : foot);
           this.join(row, earlier);
         }
       }
-      if ((seen & WRITES) !== 0) {
+      // A flush does not cover what came before it: loads of its own program are not ordered with it.
+      if ((seen & WRITES) !== 0 && !(tso && this.isFlush(links[link * LINK] as number))) {
         bytes &= ~seen;
         if (bytes === 0) return;
       }
     }
+  }
+
+  private isFlush(event: number): boolean {
+    return (this.state.evActor[event] as number) >= this.state.programs;
   }
 
   /** The conflicts of a step that touches several words or waits. */

@@ -40,7 +40,7 @@ export class PosStrategy implements Strategy {
     if (foot !== 0) {
       for (let rest = enabled & ~(1 << best); rest !== 0; rest &= rest - 1) {
         const actor = 31 - Math.clz32(rest & -rest);
-        if (state.feet.dependent(foot, state.pendingFoot(actor))) priority[actor] = this.rng.bits();
+        if (state.dependent(best, foot, actor, state.pendingFoot(actor))) priority[actor] = this.rng.bits();
       }
     }
     priority[best] = this.rng.bits();

@@ -4,7 +4,7 @@
  *
  * After Abdulla, Aronis, Jonsson, Sagonas: Source Sets (JACM 64(4), 2017), section on optimal DPOR.
  */
-import type { FootLists } from '../engine/inline/ops';
+import type { MachineState } from '../engine/inline/machine-state';
 
 /** A sequence of steps to be explored: events by actor and footprint. */
 export class StepSequence {
@@ -60,7 +60,7 @@ export class WakeupForest {
   private free = 0;
   private used = 1;
 
-  constructor(private readonly feet: FootLists) {}
+  constructor(private readonly state: MachineState) {}
 
   actor(node: number): number {
     return this.nodes[node * NODE + ACTOR] as number;
@@ -136,7 +136,8 @@ export class WakeupForest {
     for (let at = 0; at < sequence.length; at++) {
       // Another value of the same choice is another step.
       if (sequence.actors[at] === actor) return sequence.values[at] === this.value(node) ? at : CONFLICT;
-      if (this.feet.dependent(foot, sequence.feet[at] as number)) return CONFLICT;
+      const other = sequence.actors[at] as number;
+      if (this.state.dependent(actor, foot, other, sequence.feet[at] as number)) return CONFLICT;
     }
     return ABSENT;
   }

@@ -26,6 +26,7 @@ import {
   KIND_BITS,
   KIND_MASK,
   LOOKS,
+  MANY,
   MAX_BYTES,
   NARROW,
   NOTIFIED,
@@ -333,6 +334,21 @@ export class MachineState {
   /** The words a TICK writes, besides depending on everything. */
   readonly tickFoot = this.feet.intern([wordFoot(CLOCK_ADDRESS, WRITES), wordFoot(TICK_ADDRESS, WRITES)]);
   private readonly timerFoot = this.feet.intern([wordFoot(CLOCK_ADDRESS, WRITES), wordFoot(DEADLINE_ADDRESS, WRITES)]);
+
+  /**
+   * Whether two steps of different actors may not be swapped. A program's load commutes with the flushes of its own
+   * buffer: it finds its own newest store either way.
+   */
+  dependent(actor: number, foot: number, other: number, otherFoot: number): boolean {
+    if (!this.feet.dependent(foot, otherFoot)) return false;
+    return !(this.tso && this.isOwnFlush(actor, foot, other, otherFoot));
+  }
+
+  /** Under TSO: of the two steps one is a load and the other a flush of the same program. */
+  isOwnFlush(actor: number, foot: number, other: number, otherFoot: number): boolean {
+    if (actor + this.programs === other) return (foot & (WRITES | MANY)) === 0;
+    return other + this.programs === actor && (otherFoot & (WRITES | MANY)) === 0;
+  }
 
   /** A word as it was before an event (which need not have written it, if it is the newest). */
   oldWord(event: number, word: number): number {

@@ -35,7 +35,7 @@ export function traceOf(engine: InlineEngine): string {
       const b = events[later] as (typeof events)[number];
       if (a.actor === b.actor) continue;
       const buffered = b.store === earlier || (a.actor === b.actor + state.programs && DRAINS[b.kind] === 1);
-      if (buffered || state.feet.dependent(a.foot, b.foot)) order.push(`${a.name}<${b.name}`);
+      if (buffered || state.dependent(a.actor, a.foot, b.actor, b.foot)) order.push(`${a.name}<${b.name}`);
     }
   }
   return `${events
