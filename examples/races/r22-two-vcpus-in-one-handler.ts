@@ -1,0 +1,95 @@
+/**
+ * R22: a port is moved while its handler runs, and the next event runs the same handler on the new vCPU.
+ *
+ * Where: Linux b6622798bc50 gave each port an "active" flag (3de218ff39b9 keeps it longer for late EOIs); nanos 810caee5
+ * let whichever vCPU looked serve all ports of a word.
+ *
+ * 1. vCPU 0 takes the upcall, clears the pending bit, enters the handler.
+ * 2. vCPU 1 moves the port to itself; masking it meanwhile does not help.
+ * 3. vCPU 1 sends the next event: announced on vCPU 1.
+ * 4. vCPU 1 takes the upcall and enters the handler, where vCPU 0 still is.
+ *
+ * Invariant: two runs of one port's handler do not overlap.
+ * Seen as: assertion (in the handler), under sc and tso. It takes one preemption.
+ * The cure: a word per port. Who finds the handler running leaves a note to run it again, and goes.
+ *
+ *   upcall explore examples/races/r22-two-vcpus-in-one-handler.ts
+ *   upcall explore examples/races/r22-two-vcpus-in-one-handler.ts --args '{"variant":"fixed"}'
+ */
+import { defineScenario } from 'upcall';
+import { DOMID_SELF } from 'upcall/abi';
+
+const PORT = 1;
+const BIT = 1 << PORT;
+/** Sending on this end raises PORT. */
+const FAR_END = 2;
+
+// Bits of the word `active`.
+const RUNNING = 1;
+const AGAIN = 2;
+
+export default defineScenario({
+  name: 'r22-two-vcpus-in-one-handler',
+  description: 'a port is moved while its handler runs: the next event enters the handler a second time',
+  /** `work` is what the first event is about. */
+  words: { filter: [BIT, 0], active: 0, inside: 0, work: 1 },
+  args: { variant: 'buggy' },
+  setup({ domain }) {
+    const { evtchn } = domain.hypercall;
+    // Connecting makes an event up at the far end, where nobody waits for one.
+    domain.sharedInfo.evtchn_mask.word(0).or(1 << FAR_END);
+    evtchn.allocUnbound(DOMID_SELF, DOMID_SELF);
+    evtchn.bindInterdomain(DOMID_SELF, PORT);
+    evtchn.send(FAR_END);
+  },
+  vcpus: 2,
+  guest(vcpu) {
+    const fixed = vcpu.domain.args.variant === 'fixed';
+    const { info } = vcpu;
+    const { active, filter, inside, work } = vcpu.words;
+    const { evtchn } = vcpu.hypercall;
+    const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+    const mask = vcpu.sharedInfo.evtchn_mask.word(0);
+    const ownFilter = vcpu.id === 0 ? filter[0] : filter[1];
+
+    function handler(): void {
+      vcpu.assert(inside.exchange(1) === 0, 'the handler is entered while it runs on another vCPU');
+      work.store(0);
+      inside.store(0);
+    }
+
+    function handleAlone(): void {
+      if ((active.or(RUNNING | AGAIN) & RUNNING) !== 0) return;
+      do {
+        active.and(~AGAIN);
+        handler();
+      } while (active.compareExchange(RUNNING, 0) !== RUNNING);
+    }
+
+    vcpu.onUpcall(() => {
+      info.evtchn_upcall_pending.write(0);
+      if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
+      if ((pending.read() & ~mask.read() & ownFilter.load() & BIT) === 0) return;
+      if ((pending.and(~BIT) & BIT) === 0) return;
+      if (fixed) handleAlone();
+      else handler();
+    });
+
+    if (vcpu.id === 1) {
+      mask.or(BIT);
+      evtchn.bindVcpu(PORT, 1);
+      filter[0].and(~BIT);
+      filter[1].or(BIT);
+      evtchn.unmask(PORT);
+      work.store(1);
+      evtchn.send(FAR_END);
+    }
+
+    // Take what was announced here before going.
+    info.evtchn_upcall_mask.write(0);
+    if (info.evtchn_upcall_pending.read() !== 0) vcpu.hypercall.xenVersion();
+  },
+  check({ words }) {
+    if (words.work.read() !== 0) throw new Error('the handler has not run after the last event');
+  },
+});

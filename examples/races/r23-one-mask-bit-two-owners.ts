@@ -1,0 +1,100 @@
+/**
+ * R23: a port is masked for two reasons at once, and the first to end opens it.
+ *
+ * Where: Linux 25da4618af24. A port is kept masked from its handler until the late EOI; the move to another vCPU masks it for
+ * a moment too. Since then the reasons are kept apart.
+ *
+ * 1. vCPU 1 sets the mask bit to move the port. It was clear, so the port is to be unmasked afterwards.
+ * 2. vCPU 0, in its upcall, has found the port active before. It sets the mask bit, serves the event, owes the EOI.
+ * 3. vCPU 1 moves the port and unmasks it.
+ * Further events are now delivered while the EOI of the first one is due: the port is entered again, and what the
+ * late EOI was to protect from, a storm, is let in. (Filters of ports make no difference here and are left out.)
+ *
+ * Invariant: the mask bit is set as long as anybody has a reason for it.
+ * Seen as: assertion (when vCPU 0 comes to send the EOI), under sc and tso. It takes one preemption.
+ * The cure: a word of reasons, changed together with the mask bit under a lock; the last reason to go clears the bit.
+ *
+ *   upcall explore examples/races/r23-one-mask-bit-two-owners.ts
+ *   upcall explore examples/races/r23-one-mask-bit-two-owners.ts --args '{"variant":"fixed"}'
+ */
+import { defineScenario } from 'upcall';
+import { DOMID_SELF } from 'upcall/abi';
+
+const PORT = 1;
+const BIT = 1 << PORT;
+/** Sending on this end raises PORT. */
+const FAR_END = 2;
+
+// Reasons to mask the port.
+const MOVE = 1;
+const EOI = 2;
+
+export default defineScenario({
+  name: 'r23-one-mask-bit-two-owners',
+  description: 'a port masked until its EOI is opened by the end of its move to another vCPU',
+  words: { lock: 0, reasons: 0 },
+  args: { variant: 'buggy' },
+  setup({ domain }) {
+    const { evtchn } = domain.hypercall;
+    // Connecting makes an event up at the far end, where nobody waits for one.
+    domain.sharedInfo.evtchn_mask.word(0).or(1 << FAR_END);
+    evtchn.allocUnbound(DOMID_SELF, DOMID_SELF);
+    evtchn.bindInterdomain(DOMID_SELF, PORT);
+    evtchn.send(FAR_END);
+  },
+  vcpus: 2,
+  guest(vcpu) {
+    const fixed = vcpu.domain.args.variant === 'fixed';
+    const { info } = vcpu;
+    const { lock, reasons } = vcpu.words;
+    const { evtchn } = vcpu.hypercall;
+    const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+    const mask = vcpu.sharedInfo.evtchn_mask.word(0);
+
+    /** Masks the port; returns whether it was masked. Upcalls are disabled. */
+    function hold(reason: number): boolean {
+      if (!fixed) return (mask.or(BIT) & BIT) !== 0;
+      while (lock.compareExchange(0, 1) !== 0) vcpu.relax();
+      const held = reasons.or(reason);
+      mask.or(BIT);
+      lock.store(0);
+      return held !== 0;
+    }
+
+    /** Undoes hold, which returned `wasHeld`. Upcalls are disabled. */
+    function release(reason: number, wasHeld: boolean): void {
+      if (!fixed) {
+        if (!wasHeld) evtchn.unmask(PORT);
+        return;
+      }
+      while (lock.compareExchange(0, 1) !== 0) vcpu.relax();
+      if (reasons.and(~reason) === reason) evtchn.unmask(PORT);
+      lock.store(0);
+    }
+
+    if (vcpu.id === 1) {
+      const wasHeld = hold(MOVE);
+      evtchn.bindVcpu(PORT, 1);
+      release(MOVE, wasHeld);
+      return;
+    }
+
+    let owesEoi = false;
+    vcpu.onUpcall(() => {
+      info.evtchn_upcall_pending.write(0);
+      if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
+      if ((pending.read() & ~mask.read() & BIT) === 0) return;
+      hold(EOI);
+      owesEoi = (pending.and(~BIT) & BIT) !== 0;
+    });
+    info.evtchn_upcall_mask.write(0);
+    if (info.evtchn_upcall_pending.read() !== 0) vcpu.hypercall.xenVersion();
+
+    // The driver is done with the event.
+    info.evtchn_upcall_mask.write(1);
+    if (owesEoi) {
+      vcpu.assert((mask.load() & BIT) !== 0, 'the port was opened while its EOI is due');
+      release(EOI, false);
+    }
+  },
+});

@@ -1,0 +1,79 @@
+/**
+ * R24: a port is removed and its record freed while another vCPU's upcall is using it.
+ *
+ * Where: Linux 073d0552ead5 (XSA-331, CVE-2020-27675). The lock it added could deadlock (87797fad6cce, XSA-441,
+ * CVE-2023-34324); today the record is freed after a grace period.
+ *
+ * 1. vCPU 0 takes the upcall and looks up the port's record.
+ * 2. vCPU 1 clears the table's entry, closes the port, frees the record.
+ * 3. vCPU 0 uses the record.
+ *
+ * Invariant: a record used by an upcall is alive.
+ * Seen as: assertion (in the upcall), under sc and tso. It takes one preemption.
+ * Variant locked is the shape of what was wrong with the lock, not its exact cycle: the upcall waits for the lock,
+ * and its holder waits for the upcall to end. Seen as: livelock, since both spin.
+ * The cure: vCPU 1 takes the entry out, then waits until no upcall is under way, and holds nothing meanwhile. An upcall
+ * that begins later does not find the entry. Each side stores and then looks at the other's word: both are atomic.
+ *
+ *   upcall explore examples/races/r24-removal-during-dispatch.ts
+ *   upcall explore examples/races/r24-removal-during-dispatch.ts --args '{"variant":"locked"}'
+ *   upcall explore examples/races/r24-removal-during-dispatch.ts --args '{"variant":"fixed"}'
+ */
+import { defineScenario } from 'upcall';
+
+const PORT = 1;
+const BIT = 1 << PORT;
+
+export default defineScenario({
+  name: 'r24-removal-during-dispatch',
+  description: 'an upcall uses the record of a port that another vCPU is removing',
+  /** The entry of the port in the kernel's table, and whether the record it leads to is allocated. */
+  words: { entry: 1, alive: 1, upcalls: 0, lock: 0 },
+  args: { variant: 'buggy' },
+  setup({ domain }) {
+    domain.hypercall.evtchn.bindIpi(0);
+    domain.hypercall.evtchn.send(PORT);
+  },
+  guests: [
+    (vcpu) => {
+      const { variant } = vcpu.domain.args;
+      const { info } = vcpu;
+      const { alive, entry, lock, upcalls } = vcpu.words;
+      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+
+      function dispatch(): void {
+        if (entry.load() === 0) return;
+        pending.and(~BIT);
+        vcpu.assert(alive.load() === 1, 'the record was freed while the upcall uses it');
+      }
+
+      vcpu.onUpcall(() => {
+        info.evtchn_upcall_pending.write(0);
+        if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
+        if ((pending.read() & BIT) === 0) return;
+        if (variant === 'buggy') {
+          dispatch();
+          return;
+        }
+        upcalls.add(1);
+        if (variant === 'locked') while (lock.compareExchange(0, 1) !== 0) vcpu.relax();
+        dispatch();
+        if (variant === 'locked') lock.store(0);
+        upcalls.add(-1);
+      });
+
+      info.evtchn_upcall_mask.write(0);
+      if (info.evtchn_upcall_pending.read() !== 0) vcpu.hypercall.xenVersion();
+    },
+    (vcpu) => {
+      const { variant } = vcpu.domain.args;
+      const { alive, entry, lock, upcalls } = vcpu.words;
+      if (variant === 'locked') while (lock.compareExchange(0, 1) !== 0) vcpu.relax();
+      entry.store(0);
+      vcpu.hypercall.evtchn.close(PORT);
+      if (variant !== 'buggy') while (upcalls.load() !== 0) vcpu.relax();
+      alive.store(0);
+      if (variant === 'locked') lock.store(0);
+    },
+  ],
+});

@@ -1,0 +1,50 @@
+/**
+ * R25: a port is closed first and taken out of the kernel's table afterwards; its number has a new owner by then.
+ *
+ * Where: Linux fa765c4b4aed, whose message shows the two CPUs.
+ *
+ * 1. vCPU 0 closes its port. The number is free.
+ * 2. vCPU 1 binds a port and is given that number; it enters itself in the table.
+ * 3. vCPU 0 clears the table's entry.
+ * Events of the new owner find no handler.
+ *
+ * Invariant: the table's entry of a port names its owner.
+ * Seen as: assertion (the check at the end), under sc and tso. It takes one preemption.
+ *
+ *   upcall explore examples/races/r25-close-then-forget.ts
+ *   upcall explore examples/races/r25-close-then-forget.ts --args '{"variant":"fixed"}'
+ */
+import { defineScenario } from 'upcall';
+
+const PORT = 1;
+const OLD_OWNER = 1;
+const NEW_OWNER = 2;
+
+export default defineScenario({
+  name: 'r25-close-then-forget',
+  description: 'the table entry of a closed port is cleared after the number was given to a new owner',
+  /** Owners by port. */
+  words: { table: [0, OLD_OWNER, 0] },
+  args: { variant: 'buggy' },
+  setup({ domain }) {
+    domain.hypercall.evtchn.bindIpi(0);
+  },
+  guests: [
+    (vcpu) => {
+      const fixed = vcpu.domain.args.variant === 'fixed';
+      const entry = vcpu.words.table[PORT];
+      if (fixed) entry.store(0);
+      vcpu.hypercall.evtchn.close(PORT);
+      if (!fixed) entry.store(0);
+    },
+    (vcpu) => {
+      const port = vcpu.hypercall.evtchn.bindIpi(1);
+      vcpu.words.table[port as 1 | 2].store(NEW_OWNER);
+      return port;
+    },
+  ],
+  check({ words, results }) {
+    const port = results[1] as 1 | 2;
+    if (words.table[port].read() !== NEW_OWNER) throw new Error(`port ${port} is in use and the table has no owner`);
+  },
+});

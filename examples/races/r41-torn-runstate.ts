@@ -1,0 +1,80 @@
+/**
+ * R41: a vCPU reads how another one spent its time, while the hypervisor is writing it.
+ *
+ * Where: xen 2529c850ea, which gave the record an update flag that a guest can ask for.
+ *
+ * The hypervisor is the real one here: vCPU 0 has a runstate area and sleeps until its timer fires; the hypervisor rewrites
+ * the area when vCPU 0 goes to sleep and when it goes on.
+ * 1. vCPU 1 reads state_entry_time.
+ * 2. The timer fires, vCPU 0 goes on, and the hypervisor accounts for its sleep.
+ * 3. vCPU 1 reads the times: they belong to another moment.
+ *
+ * Invariant: the times add up to state_entry_time.
+ * Seen as: assertion, under sc and tso. It takes one preemption.
+ * The cure: switch the update flag on (vm_assist). The hypervisor then sets bit 63 of state_entry_time before it changes
+ * anything and clears it last; a reader does not trust what it read while the bit is set, or if state_entry_time is another
+ * afterwards. It would try again; here it gives up, which keeps the search short.
+ * The low half of state_entry_time has to be read before the half with the flag. The other way round the flag may
+ * come after the first read and the new low half before the second: old times pass for new ones (variant flag-first).
+ *
+ *   upcall explore examples/races/r41-torn-runstate.ts
+ *   upcall explore examples/races/r41-torn-runstate.ts --args '{"variant":"flag-first"}'
+ *   upcall explore examples/races/r41-torn-runstate.ts --args '{"variant":"fixed"}'
+ */
+import { defineScenario } from 'upcall';
+import { HYPERCALLS, VIRQ_TIMER, VMASST } from 'upcall/abi';
+
+/** The area, in a frame that nobody uses, and words of it (x86_64). Upper halves are 0, but for the flag. */
+const AREA = 16 * 4096;
+const ENTRY_TIME_LOW = AREA + 8;
+const ENTRY_TIME_HIGH = AREA + 12;
+const TIME_RUNNING_LOW = AREA + 16;
+const TIME_BLOCKED_LOW = AREA + 32;
+const WAKE_UP_NS = 1000;
+
+export default defineScenario({
+  name: 'r41-torn-runstate',
+  description: 'the runstate record of a vCPU is read by another while the hypervisor rewrites it',
+  abi: 'x86_64',
+  args: { variant: 'buggy' },
+  setup({ domain, args }) {
+    const { hypercall } = domain;
+    if (args.variant !== 'buggy') {
+      const { VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag } = VMASST;
+      hypercall.raw(HYPERCALLS.__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag);
+    }
+    hypercall.vcpu.registerRunstateMemoryArea(0, AREA);
+    hypercall.evtchn.bindVirq(VIRQ_TIMER, 0);
+  },
+  guests: [
+    (vcpu) => {
+      const { info } = vcpu;
+      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+      let ticks = 0;
+      vcpu.onUpcall(() => {
+        info.evtchn_upcall_pending.write(0);
+        info.evtchn_pending_sel.lo.exchange(0);
+        if (pending.exchange(0) !== 0) ticks++;
+      });
+      vcpu.hypercall.timer.setTimerOp(WAKE_UP_NS);
+      while (ticks === 0) {
+        vcpu.block();
+        info.evtchn_upcall_mask.write(1);
+      }
+    },
+    (vcpu) => {
+      const { variant } = vcpu.domain.args;
+      const { memory } = vcpu;
+      const early = variant === 'flag-first' ? memory.read32(ENTRY_TIME_HIGH) : 0;
+      const entryTime = memory.read32(ENTRY_TIME_LOW);
+      const flag = variant === 'fixed' ? memory.read32(ENTRY_TIME_HIGH) : early;
+      const sum = memory.read32(TIME_RUNNING_LOW) + memory.read32(TIME_BLOCKED_LOW);
+      if (variant !== 'buggy') {
+        if (flag !== 0 || memory.read32(ENTRY_TIME_LOW) !== entryTime) return 'being written';
+        if (memory.read32(ENTRY_TIME_HIGH) !== 0) return 'being written';
+      }
+      vcpu.assert(sum === entryTime, `the times add up to ${sum} ns, state_entry_time is ${entryTime} ns`);
+      return 'read';
+    },
+  ],
+});
