@@ -7,9 +7,12 @@
  * 70 a defect of Upcall itself, with its stack; 130 interrupted.
  */
 import { Command, CommanderError } from 'commander';
+import { registerBench } from './bench';
 import { registerExamples } from './examples';
+import { registerExplore } from './explore';
 import { registerLayout } from './layout';
 import { packageVersion } from './package-root';
+import { registerReplay } from './replay';
 import { exitOnClosedPipe } from './terminal';
 import { UsageError } from './usage-error';
 
@@ -24,8 +27,11 @@ export function createProgram(): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({ outputError: () => {} });
+  registerExplore(program);
+  registerReplay(program);
   registerLayout(program);
   registerExamples(program);
+  registerBench(program);
   return program;
 }
 

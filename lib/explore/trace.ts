@@ -124,7 +124,7 @@ class Notes {
     const frame = mapStack(this.source, stack)
       .split('\n')
       .find((line) => line.includes(file));
-    return frame === undefined ? undefined : /([^/\\(]+:\d+:\d+)\)?$/.exec(frame)?.[1];
+    return frame === undefined ? undefined : /([^/\\(]+:\d+):\d+\)?$/.exec(frame)?.[1];
   }
 }
 

@@ -1,4 +1,7 @@
-/** A trace as text: a column per actor, a row per step, what happens between steps on rows of its own. */
+/**
+ * A trace as text: a column per actor, a row per step, what happens between steps on rows of its own. Steps that tell
+ * nothing are left out, their numbers too: windows in which no upcall could be taken, and looks at where vcpu_info lies.
+ */
 import type { Trace, TraceMark, TraceStep } from '../explore/trace';
 
 /** Narrower columns cut names short. */
@@ -13,7 +16,7 @@ export function chart(trace: Trace): string {
   const rows: { readonly actor: number; readonly number: string; readonly text: string }[] = [];
   trace.steps.forEach((step, index) => {
     for (const mark of step.marks) rows.push({ actor: step.actor, number: '', text: describeMark(mark) });
-    rows.push({ actor: step.actor, number: String(index + 1), text: describeStep(step) });
+    if (tells(step)) rows.push({ actor: step.actor, number: String(index + 1), text: describeStep(step) });
   });
   for (const { actor } of columns) {
     for (const mark of trace.lastMarks[actor] ?? []) rows.push({ actor, number: '', text: describeMark(mark) });
@@ -39,6 +42,11 @@ export function chart(trace: Trace): string {
     ),
   );
   return [heading, rule, ...body].join('\n');
+}
+
+function tells({ op, result, name }: TraceStep): boolean {
+  if (op === 'window') return result === 1;
+  return !((op === 'read32' || op === 'load32') && name?.endsWith('].vcpu_info'));
 }
 
 function cut(text: string, width: number): string {

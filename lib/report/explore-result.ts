@@ -33,18 +33,28 @@ export class ExplorationFailed extends Error {
 export async function explore(scenario: string | Scenario, options: ExploreOptions = {}): Promise<ExploreResult> {
   const report = await exploreScenario(scenario, options);
   const file = typeof scenario === 'string' ? scenario : (scenario.origin.file ?? scenario.name);
+  const command = [file, ...commandOptions(options)].join(' ');
   const assertHeld = (): void => {
-    if (report.failure !== null) throw new ExplorationFailed(describeFailure(file, report.failure), report.failure);
+    if (report.failure !== null) throw new ExplorationFailed(describeFailure(command, report.failure), report.failure);
   };
   // Not enumerable: the result is data for everyone who prints it.
   return Object.defineProperty({ ...report }, 'assertHeld', { value: assertHeld }) as ExploreResult;
 }
 
+/** The options a replay needs as well, as the command line takes them. */
+export function commandOptions({ vcpus, abi, args }: ExploreOptions): string[] {
+  const words: string[] = [];
+  if (vcpus !== undefined) words.push(`--vcpus ${vcpus}`);
+  if (abi !== undefined) words.push(`--abi ${abi}`);
+  if (args !== undefined) words.push(`--args '${JSON.stringify(args)}'`);
+  return words;
+}
+
 /**
  * A failure for people: two lines of summary, the chart, and the command that replays it.
- * @param file - the scenario, as the command line takes it
+ * @param scenario - the scenario and its options, as the command line takes them
  */
-export function describeFailure(file: string, failure: ExploreFailure): string {
+export function describeFailure(scenario: string, failure: ExploreFailure): string {
   const where = failure.actor === undefined ? '' : ` in ${failure.actor}`;
   const preemptions = `${failure.preemptions} preemption${failure.preemptions === 1 ? '' : 's'}`;
   return [
@@ -53,6 +63,6 @@ export function describeFailure(file: string, failure: ExploreFailure): string {
     '',
     chart(failure.trace),
     '',
-    `upcall replay ${file} ${failure.token}`,
+    `upcall replay ${scenario} ${failure.token}`,
   ].join('\n');
 }

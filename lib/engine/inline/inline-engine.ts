@@ -93,6 +93,8 @@ export interface EngineOptions {
   readonly maxSteps?: number;
   /** Checks a finished execution, in place of a program: throws = failure. */
   readonly check?: (values: readonly unknown[]) => void;
+  /** What an actor that nobody can let go on waits for, in a few words; for the message of a deadlock. */
+  readonly describeWait?: (actor: number) => string;
   /** Called on the program's own stack for each operation that is not answered from the log. For traces. */
   readonly onOperation?: (actor: number, position: number) => void;
 }
@@ -490,13 +492,15 @@ export class InlineEngine {
     const all = (1 << this.programs.length) - 1;
     const waiting = all & ~state.done & ~this.daemons;
     if (waiting !== 0) {
-      const names: string[] = [];
+      const descriptions: string[] = [];
       for (let rest = waiting; rest !== 0; rest &= rest - 1) {
         const program = 31 - Math.clz32(rest & -rest);
-        names.push(`${(this.programs[program] as Program).name} in ${opName(state.kind(program))}`);
+        const wait = this.options.describeWait?.(program) ?? `waits in ${opName(state.kind(program))}`;
+        descriptions.push(`${(this.programs[program] as Program).name} ${wait}`);
       }
       const actor = 31 - Math.clz32(waiting & -waiting);
-      this.fail({ kind: 'deadlock', message: `nothing is left that could run ${names.join(', ')}`, actor });
+      const message = `nothing is left that could wake anyone: ${descriptions.join('; ')}`;
+      this.fail({ kind: 'deadlock', message, actor });
       return;
     }
     if (this.options.check !== undefined) this.runCheck(this.options.check);

@@ -22,6 +22,7 @@ import { initialiseWords } from '../words';
 import { InlineEngine, type Program } from './inline-engine';
 import { InlineMemory } from './inline-memory';
 import type { MemoryModel } from './machine-state';
+import { Op, opName } from './ops';
 import { HypervisorMemory, UpcallLook, WindowMemory } from './vcpu-memory';
 
 /** Something that happens between an actor's steps. */
@@ -104,6 +105,7 @@ export class InlineMachine {
       memoryModel: setup.memoryModel,
       maxSteps: setup.maxSteps,
       check: (values) => this.check(values),
+      describeWait: (actor) => this.describeWait(actor),
       onOperation: tracer && ((actor, position) => tracer.location(actor, position, new Error().stack ?? '')),
     });
     if (tracer !== undefined) this.engine.state.cache.enabled = false;
@@ -272,6 +274,35 @@ export class InlineMachine {
       random: () => rng.fraction(),
       log: (...values: unknown[]) => this.mark(actor, 'log', format(...values)),
     });
+  }
+
+  /** What a vCPU sleeps in, and the events that are there but announced to nobody. */
+  private describeWait(actor: number): string {
+    const { state } = this.engine;
+    const kind = state.kind(actor);
+    const slot = this.vcpus[actor];
+    if (slot === undefined || kind !== Op.AWAIT_CLEAR) return `waits in ${opName(kind)}`;
+    const vcpu = this.hypervisor.vcpu(slot.plan.config.id, slot.id);
+    const privateBase = this.engine.address(this.place('private', vcpu.domainId).base);
+    const guestBase = this.engine.address(this.place('guest', vcpu.domainId).base);
+    const word = (address: number): number => state.i32[address >> 2] as number;
+    const flags = word(privateBase + vcpu.pauseFlagsAddress);
+    const polled = word(privateBase + vcpu.pollEvtchnAddress);
+    const info = guestBase + word(privateBase + vcpu.infoPointerAddress);
+    const { pendingAddress, maskAddress } = vcpu.domain;
+    const ports: number[] = [];
+    for (let port = 0; port < 1024; port++) {
+      const at = guestBase + (port >>> 5) * 4;
+      if (((word(pendingAddress + at) & ~word(maskAddress + at)) >>> (port & 31)) & 1) ports.push(port);
+    }
+    const announced = state.u8[info] !== 0;
+    const lost = ports.map((port) => `port ${port}`).join(', ');
+    const missed =
+      ports.length === 0 || announced
+        ? ''
+        : ` (${lost} of the domain pending and unmasked, evtchn_upcall_pending clear: nobody will look)`;
+    if ((flags & PauseFlag.DOWN) !== 0) return 'is down';
+    return `is blocked in ${polled === 0 ? 'SCHEDOP_block' : 'SCHEDOP_poll'}${polled > 0 ? ` on port ${polled}` : ''}${missed}`;
   }
 
   private platform(): Platform {
