@@ -95,13 +95,14 @@ describe('the clock of vcpu_time_info', () => {
   it('never combines fields of two records, whenever the update comes', () => {
     for (let n = 0; n < 14; n++) {
       const machine = new GuestMachine();
-      machine.now = 1000;
-      machine.hypervisor.updateVcpuTime(machine.hvVcpu(0));
-      machine.interruptAt(0, n, () => {
-        // Both ticks and system time beyond 32 bits: mixed with the old ones they give something far off.
-        machine.now = 2 ** 33;
+      const calibrate = (now: number) => {
+        machine.now = now;
+        machine.hypervisor.time.calibrate();
         machine.hypervisor.updateVcpuTime(machine.hvVcpu(0));
-      });
+      };
+      calibrate(1000);
+      // Ticks and system time move beyond 32 bits: mixed with the old ones they give something far off.
+      machine.interruptAt(0, n, () => calibrate(2 ** 33));
       expect(systemTimeNs(machine.guest(0))).to.be.oneOf([1000, 2 ** 33]);
     }
   });

@@ -19,6 +19,7 @@ function oneVcpu(abi: AbiName = 'x86_64') {
   return { machine, vcpu, events, send: (port: number) => evtchn.send(machine.hvVcpu(0), port) };
 }
 
+/** Two vCPUs with upcalls enabled. */
 function twoVcpus() {
   const machine = new GuestMachine({ vcpus: 2 });
   const guests = machine.guests.map((vcpu) => {
@@ -27,7 +28,7 @@ function twoVcpus() {
     irqEnable(vcpu);
     return events;
   });
-  return { machine, first: guests[0] as Events, second: guests[1] as Events };
+  return { machine, first: guests[0] as Events, second: guests[1] as Events, secondVcpu: machine.guest(1) };
 }
 
 /** No port of vCPU 0 is pending and unmasked while no upcall is due: nobody would ever look at it. */
@@ -176,7 +177,7 @@ describe('Events', () => {
       const old = first.bindIpi(() => served.push('old'));
       // The number is taken again as soon as it can be.
       machine.beforeAccess = ({ vcpuId }) => {
-        if (vcpuId !== 0 || first.vcpu.hypercall.evtchn.status(DOMID_SELF, old).status !== 0) return;
+        if (vcpuId !== 0 || second.vcpu.hypercall.evtchn.status(DOMID_SELF, old).status !== 0) return;
         machine.beforeAccess = () => {};
         expect(second.bindIpi(() => served.push('new'))).to.equal(old);
       };
@@ -208,7 +209,7 @@ describe('Events', () => {
   describe('rebind', () => {
     /** A channel within the domain whose near end vCPU 0 serves and vCPU 1 expects. */
     function movable(onFirst: EventHandler, onSecond: EventHandler) {
-      const { machine, first, second } = twoVcpus();
+      const { machine, first, second, secondVcpu } = twoVcpus();
       const { evtchn } = first.vcpu.hypercall;
       const far = evtchn.allocUnbound(DOMID_SELF, DOMID_SELF);
       const near = evtchn.bindInterdomain(DOMID_SELF, far);
@@ -216,7 +217,7 @@ describe('Events', () => {
       first.bindEvtchn(near, onFirst);
       second.expect(near, onSecond);
       const send = () => machine.hypervisor.evtchn.send(machine.hvVcpu(0), far);
-      return { machine, first, second, near, send };
+      return { machine, first, second, secondVcpu, near, send };
     }
 
     it('moves a port to another vCPU', () => {
@@ -238,7 +239,7 @@ describe('Events', () => {
       for (let n = 0; n < MAX_ACCESSES; n++) {
         let runs = 0;
         let sent = 0;
-        const { machine, first, second, near, send } = movable(
+        const { machine, first, second, secondVcpu, near, send } = movable(
           () => runs++,
           () => runs++,
         );
@@ -246,12 +247,37 @@ describe('Events', () => {
           send();
           sent++;
         });
+        // The new vCPU runs at the same time: whatever is announced there is taken there at once.
+        const interrupt = machine.beforeAccess;
+        machine.beforeAccess = (vcpu) => {
+          if (vcpu.vcpuId === 1) return;
+          interrupt(vcpu);
+          secondVcpu.deliverUpcalls();
+        };
         first.rebind(near, 1);
+        machine.beforeAccess = () => {};
         irqEnable(first.vcpu);
         irqEnable(second.vcpu);
         expect(runs, `event before access ${n}`).to.equal(sent);
         expectNoDeadPort(second, [near]);
       }
+    });
+
+    it('is waited for: a port that is only expected is not served', () => {
+      const served: string[] = [];
+      const { first, second, near, send } = movable(
+        () => served.push('first'),
+        () => served.push('second'),
+      );
+      irqDisable(first.vcpu);
+      send();
+      // Another port of the same word makes the second vCPU look there.
+      first.vcpu.hypercall.evtchn.send(second.bindIpi(() => served.push('neighbour')));
+      irqEnable(second.vcpu);
+      expect(served).to.deep.equal(['neighbour']);
+      irqEnable(first.vcpu);
+      expect(served).to.deep.equal(['neighbour', 'first']);
+      expect(second.isPending(near)).to.equal(false);
     });
 
     it('takes along an event noted on the old vCPU', () => {

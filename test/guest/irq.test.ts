@@ -78,6 +78,21 @@ for (const abi of ABI_NAMES) {
       }
     });
 
+    it('does not lose an event that comes between the look and the sleep', () => {
+      const { machine, vcpu, served, send } = oneVcpu();
+      irqEnable(vcpu);
+      let looks = 0;
+      machine.onSleep = () => {
+        throw new Error('asleep after the event');
+      };
+      haltUntil(vcpu, () => {
+        const done = served.length > 0;
+        if (looks++ === 0) send();
+        return done;
+      });
+      expect(served).to.have.length(1);
+    });
+
     it('is looked at again after each upcall of a halt', () => {
       const { machine, vcpu, served, send } = oneVcpu();
       machine.onSleep = send;

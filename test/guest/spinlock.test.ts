@@ -134,13 +134,13 @@ describe('PvSpinlock, slow path', () => {
       });
     a.lock();
     machine.onSleep = ({ vcpuId }) => {
-      // b sleeps, then c; then a lets go, and neither is run further.
-      if (vcpuId === 1) c.lock();
+      // c sleeps, then b; then a lets go, and neither is run further.
+      if (vcpuId === 2) b.lock();
       a.unlock();
       throw new Error('seen enough');
     };
-    expect(() => b.lock()).to.throw('seen enough');
-    expect(kicked()).to.deep.equal([false, true, false]);
+    expect(() => c.lock()).to.throw('seen enough');
+    expect(kicked()).to.deep.equal([false, false, true]);
   });
 
   it('survives a handler that takes another lock the slow way, at any moment', () => {

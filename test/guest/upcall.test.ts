@@ -104,6 +104,32 @@ function upcallTests(abi: AbiName): void {
     expect(runs).to.equal(2);
   });
 
+  it('loses no event that comes at any moment of an upcall', () => {
+    const [first, sameWord, otherWord] = [2, 9, 140];
+    for (const late of [first, sameWord, otherWord]) {
+      for (let n = 0; n < 30; n++) {
+        const { machine, vcpu, events, send, take } = ipis(0);
+        const runs = new Map<number, number>();
+        const handler = (port: number) => void runs.set(port, (runs.get(port) ?? 0) + 1);
+        for (let port = 1; port <= otherWord; port++) events.bindIpi(handler);
+        send(first);
+        let wanted = 1;
+        machine.interruptAt(0, n, () => {
+          wanted = (runs.get(late) ?? 0) + 1;
+          machine.hypervisor.evtchn.send(machine.hvVcpu(0), late);
+        });
+        take();
+        take();
+        machine.beforeAccess = () => {};
+        expect(vcpu.info.evtchn_upcall_pending.read()).to.equal(0);
+        expect(events.isPending(late), `port ${late} before access ${n}`).to.equal(false);
+        if (late === first || n < 10) {
+          expect(runs.get(late), `a run after the event before access ${n}`).to.be.at.least(wanted);
+        }
+      }
+    }
+  });
+
   it('merges events that come before the upcall', () => {
     const { send, take } = ipis(3);
     send(2, 2, 2);
@@ -127,6 +153,14 @@ function upcallTests(abi: AbiName): void {
     expect(take()).to.deep.equal([]);
     send(2);
     expect(take()).to.deep.equal([2]);
+  });
+
+  it('leaves a masked port alone when it serves its neighbour', () => {
+    const { events, send, take } = ipis(3);
+    events.mask(2);
+    send(2, 3);
+    expect(take()).to.deep.equal([3]);
+    expect(events.isPending(2)).to.equal(true);
   });
 
   it('serves the timer ahead of all other ports', () => {

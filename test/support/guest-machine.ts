@@ -3,7 +3,7 @@
  * a clock that stands still until told otherwise. Tests call the vCPUs' code one after the other, and say what
  * happens when a vCPU would sleep, or just before one of its accesses.
  */
-import { type GuestHooks, GuestVcpu } from '../../lib/engine/guest-vcpu';
+import { type GuestHooks, GuestVcpu, type GuestVcpuParts } from '../../lib/engine/guest-vcpu';
 import type { WordsSpec } from '../../lib/engine/scenario';
 import { layOutWords } from '../../lib/engine/words';
 import { type HvVcpu, Hypervisor, initialiseMachine } from '../../lib/hypervisor/hypervisor';
@@ -32,7 +32,7 @@ export class GuestMachine {
   onRelax: (vcpu: VcpuRef) => void = ({ vcpuId }) => {
     throw new Error(`vCPU ${vcpuId} spins for ever`);
   };
-  /** Called before each access of a vCPU to guest memory. */
+  /** Called before each access of a vCPU to guest memory, and before the window that precedes each hypercall. */
   beforeAccess: (vcpu: VcpuRef) => void = () => {};
 
   constructor(options: GuestMachineOptions = {}) {
@@ -79,13 +79,11 @@ export class GuestMachine {
     this.hypervisor.runExpiredTimers(this.now);
   }
 
-  /** Makes `action` happen just before the n-th access (from 0) that the vCPU makes from now on. */
+  /** Makes `action` happen just before the n-th access or hypercall (from 0) that the vCPU makes from now on. */
   interruptAt(vcpuId: number, n: number, action: () => void): void {
     let left = n;
     this.beforeAccess = (vcpu) => {
-      if (vcpu.vcpuId !== vcpuId || left-- !== 0) return;
-      this.beforeAccess = () => {};
-      action();
+      if (vcpu.vcpuId === vcpuId && left-- === 0) action();
     };
   }
 
@@ -105,7 +103,7 @@ export class GuestMachine {
   ): GuestVcpu {
     const current = this.hvVcpu(id);
     const { config } = current.domain;
-    const guest: GuestVcpu = new GuestVcpu({
+    const guest: TestVcpu = new TestVcpu(() => this.beforeAccess(current), {
       hypervisor: this.hypervisor,
       current,
       memory: withWindows(raw, () => {
@@ -137,6 +135,20 @@ export class GuestMachine {
         throw cause;
       },
     };
+  }
+}
+
+class TestVcpu extends GuestVcpu {
+  constructor(
+    private readonly beforeHypercall: () => void,
+    parts: GuestVcpuParts,
+  ) {
+    super(parts);
+  }
+
+  override enter(name: string): void {
+    this.beforeHypercall();
+    super.enter(name);
   }
 }
 
