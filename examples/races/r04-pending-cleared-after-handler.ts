@@ -3,10 +3,12 @@
  *
  * Where: Mini-OS until xen b585b4dfa7.
  *
- * 1. vCPU 1 queues work and sends; vCPU 0 takes the upcall, and the handler empties the queue.
- * 2. vCPU 1 queues more work and sends: the pending bit is still set, so the hypervisor stops there.
+ * The vCPUs share a mailbox with room for one item. It is full at first, and its event has been sent.
+ * 1. vCPU 0 takes the upcall, and the handler takes the item.
+ * 2. vCPU 1, which was waiting for room, puts in the next item and sends: the pending bit is still set, so the hypervisor
+ *    stops there.
  * 3. vCPU 0 clears the pending bit.
- * There is work in the queue and nothing pending.
+ * There is an item in the mailbox and nothing pending.
  *
  * Invariant: after the last send of a port at least one run of its handler starts.
  * Seen as: deadlock, under sc and tso. It takes one preemption.
@@ -22,10 +24,11 @@ const BIT = 1 << PORT;
 export default defineScenario({
   name: 'r04-pending-cleared-after-handler',
   description: 'the pending bit is cleared after the handler has run: an event during the handler is wiped out',
-  words: { queued: 0 },
+  words: { mailbox: 1 },
   args: { variant: 'buggy' },
   setup({ domain }) {
     domain.hypercall.evtchn.bindIpi(0);
+    domain.hypercall.evtchn.send(PORT);
   },
   guests: [
     (vcpu) => {
@@ -38,8 +41,8 @@ export default defineScenario({
         if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
         if ((pending.read() & BIT) === 0) return;
         if (fixed) pending.and(~BIT);
-        // The handler: takes all there is.
-        done += words.queued.exchange(0);
+        // The handler.
+        if (words.mailbox.exchange(0) !== 0) done++;
         if (!fixed) pending.and(~BIT);
       });
       while (done < 2) {
@@ -48,10 +51,10 @@ export default defineScenario({
       }
     },
     (vcpu) => {
-      for (let i = 0; i < 2; i++) {
-        vcpu.words.queued.add(1);
-        vcpu.hypercall.evtchn.send(PORT);
-      }
+      const { mailbox } = vcpu.words;
+      while (mailbox.load() !== 0) vcpu.relax();
+      mailbox.store(2);
+      vcpu.hypercall.evtchn.send(PORT);
     },
   ],
 });

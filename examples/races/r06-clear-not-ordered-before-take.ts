@@ -5,8 +5,8 @@
  * aec0c76f22). On x86 a locked exchange is a full barrier and there is nothing wrong; a guest that reads the selector
  * with a plain load and clears what it saw afterwards has the same fault there, and that is what is built here.
  *
- * The two ports lie in different words, so each has a selector bit of its own.
- * 1. vCPU 1 sends port 1; vCPU 0 takes the upcall and stores 0 to the upcall flag: the store waits in its buffer.
+ * The two ports lie in different words, so each has a selector bit of its own. Port 1 has been sent at first.
+ * 1. vCPU 0 takes the upcall and stores 0 to the upcall flag: the store waits in its buffer.
  * 2. vCPU 0 reads the selector: bit 0.
  * 3. vCPU 1 sends port 64: sets selector bit 1, finds the upcall flag set in memory, kicks nobody.
  * 4. The store drains; vCPU 0 clears selector bit 0 alone and serves port 1.
@@ -33,6 +33,7 @@ export default defineScenario({
   args: { variant: 'buggy' },
   setup({ domain }) {
     for (let port = 1; port <= HIGH_PORT; port++) domain.hypercall.evtchn.bindIpi(0);
+    domain.hypercall.evtchn.send(LOW_PORT);
   },
   guests: [
     (vcpu) => {
@@ -60,9 +61,6 @@ export default defineScenario({
         info.evtchn_upcall_mask.write(1);
       }
     },
-    (vcpu) => {
-      vcpu.hypercall.evtchn.send(LOW_PORT);
-      vcpu.hypercall.evtchn.send(HIGH_PORT);
-    },
+    (vcpu) => vcpu.hypercall.evtchn.send(HIGH_PORT),
   ],
 });

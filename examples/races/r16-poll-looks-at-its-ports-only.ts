@@ -52,7 +52,7 @@ export default defineScenario({
     },
     (vcpu) => {
       const { pending, upcall, blocked } = vcpu.words;
-      if ((pending.or(Q) & Q) !== 0) return;
+      pending.or(Q);
       if (upcall.exchange(1) !== 0) return;
       if (blocked.exchange(0) !== 0) vcpu.memory.notify32(blocked.address);
     },

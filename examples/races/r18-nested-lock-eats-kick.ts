@@ -1,13 +1,14 @@
 /**
- * R18: an interrupt between "is the lock free?" and "sleep" takes another lock, and uses up the kick meant for the first.
+ * R18: an upcall between "is the lock free?" and "sleep" takes another lock, and uses up the kick meant for the first.
  *
  * Where: the paravirtual spinlocks of Linux, until 168d2f464ab9 (8482cb16e2bc for ticket locks).
  *
- * A vCPU that finds a lock taken clears the pending bit of its kick port, looks at the lock once more, and polls the
- * kick port (masked: it is only polled). Who releases a lock kicks the waiter.
- * 1. vCPU 0 clears the kick, finds lock `outer` held.
- * 2. vCPU 1 releases `outer`, kicks vCPU 0, and raises another event for it.
- * 3. The upcall on vCPU 0 takes lock `inner` the slow way: it clears the kick and finds `inner` free.
+ * A vCPU that finds a lock taken clears the pending bit of its kick port, looks at the lock once more, enables upcalls
+ * again and polls the kick port (masked: it is only polled). Who releases a lock kicks the waiter.
+ * Another event of vCPU 0 is pending at first.
+ * 1. vCPU 0, upcalls disabled, clears the kick and finds lock `outer` held.
+ * 2. vCPU 1 releases `outer` and kicks vCPU 0.
+ * 3. vCPU 0 enables upcalls. The upcall takes lock `inner` the slow way: it clears the kick and finds `inner` free.
  * 4. vCPU 0 polls: no kick is pending.
  * It sleeps; the lock it waits for is free.
  *
@@ -34,6 +35,7 @@ export default defineScenario({
     domain.sharedInfo.evtchn_mask.word(0).or(KICK_BIT);
     domain.hypercall.evtchn.bindIpi(0);
     domain.hypercall.evtchn.bindIpi(0);
+    domain.hypercall.evtchn.send(EVENT);
   },
   guests: [
     (vcpu) => {
@@ -54,12 +56,14 @@ export default defineScenario({
         inner.store(0);
       });
 
-      info.evtchn_upcall_mask.write(0);
+      // Upcalls are disabled from boot.
       waiting = true;
       for (;;) {
         pending.and(~KICK_BIT);
         if (outer.compareExchange(0, 1) === 0) break;
+        info.evtchn_upcall_mask.write(0);
         vcpu.hypercall.sched.poll([KICK]);
+        info.evtchn_upcall_mask.write(1);
       }
       waiting = false;
       outer.store(0);
@@ -68,7 +72,6 @@ export default defineScenario({
     (vcpu) => {
       vcpu.words.outer.store(0);
       vcpu.hypercall.evtchn.send(KICK);
-      vcpu.hypercall.evtchn.send(EVENT);
     },
   ],
 });

@@ -2,11 +2,16 @@
 import type { FailureKind } from '../../lib/engine/inline/inline-engine';
 import type { MemoryModel } from '../../lib/engine/inline/machine-state';
 
-export const STRATEGIES = ['random', 'pct', 'pos', 'dfs', 'dpor'] as const;
-export type StrategyName = (typeof STRATEGIES)[number];
-
-/** Executions within which a strategy finds the fault. */
-export type Budget = Readonly<Record<StrategyName, number>>;
+/** Executions within which a strategy finds the fault, under the first of the row's memory models. */
+export interface Budget {
+  readonly random: number;
+  readonly pct: number;
+  readonly pos: number;
+  /** Bounded to the row's number of preemptions. */
+  readonly dfs: number;
+  /** Under every memory model of the row. */
+  readonly dpor: number;
+}
 
 export interface RaceRow {
   /** File in examples/races, without extension. */
@@ -17,6 +22,8 @@ export interface RaceRow {
   readonly kind: FailureKind;
   /** The memory models under which it fails; under the others exploration proves that it holds. */
   readonly models: readonly MemoryModel[];
+  /** Preemptions it needs under the first of them: as many as the file's header says. */
+  readonly preemptions: number;
   readonly budget: Budget;
   /** Default 1. */
   readonly seed?: number;
