@@ -5,6 +5,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { boot } from './bench/boot';
 import { scan, send, throughput } from './bench/events';
+import { explore } from './bench/explore';
 import type { BenchGroup } from './bench/group';
 import { ipi } from './bench/ipi';
 import { type BenchResult, goalMet } from './bench/measure';
@@ -12,7 +13,7 @@ import { alignColumns } from './table';
 import { fitTo, painter } from './terminal';
 import { UsageError } from './usage-error';
 
-const GROUPS: readonly BenchGroup[] = [ipi, send, scan, boot, throughput];
+const GROUPS: readonly BenchGroup[] = [ipi, send, scan, boot, throughput, explore];
 
 const INTERRUPTED = 130;
 
