@@ -7,6 +7,8 @@ import type { Trace, TraceMark, TraceStep } from '../explore/trace';
 /** Narrower columns cut names short. */
 const WIDEST_COLUMN = 64;
 const SEPARATOR = ' │ ';
+/** Of longer traces the beginning and the end are shown. */
+const MOST_ROWS = 400;
 
 /** @param trace - of actors, those that did something get a column */
 export function chart(trace: Trace): string {
@@ -41,6 +43,10 @@ export function chart(trace: Trace): string {
       columns.map(({ actor }, i) => (actor === row.actor ? cut(row.text, widths[i] as number) : '')),
     ),
   );
+  if (body.length > MOST_ROWS) {
+    const left = body.length - MOST_ROWS;
+    body.splice(MOST_ROWS / 2, left, `${' '.repeat(margin)}  … ${left} rows …`);
+  }
   return [heading, rule, ...body].join('\n');
 }
 

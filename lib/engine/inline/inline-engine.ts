@@ -13,6 +13,7 @@
  * events after the prefix, wherever on the stack the engine happens to be.
  */
 import type { Strategy } from '../../explore/strategy';
+import { deadlock, type EngineFailure, type FailureKind, failureOfError, livelock, promiseReturned } from './failure';
 import { InlineMemory } from './inline-memory';
 import {
   LOG_EXPECTED,
@@ -24,12 +25,15 @@ import {
   RECORD,
 } from './machine-state';
 import { ENGINE_BYTES, KIND_BITS, KIND_MASK, Op, opName } from './ops';
+import { chooseDigits, type Program, type StepEngine } from './step-engine';
+
+export type { EngineFailure, FailureKind, Program };
 
 /** Calls of programs on top of each other before the stack is unwound. */
 const MAX_LEVEL = 24;
 
-/** Alternatives of one CHOOSE step: the strategies keep sets of values in a word. */
-const MAX_CHOICE = 16;
+/** So often time passes while programs only spin before that counts as a livelock: longer than bounded spins last. */
+const VAIN_TICKS = 256;
 
 /** No operation's tag. */
 const BASE = 0;
@@ -49,44 +53,6 @@ class Unwind {
 }
 const UNWIND = new Unwind();
 
-export type FailureKind =
-  | 'deadlock'
-  | 'livelock'
-  | 'assertion'
-  | 'crash'
-  | 'invariant'
-  | 'data-race'
-  | 'nondeterminism';
-
-/** Why an execution failed. */
-export interface EngineFailure {
-  readonly kind: FailureKind;
-  readonly message: string;
-  /** The actor concerned, or -1. */
-  readonly actor: number;
-  readonly error?: unknown;
-}
-
-/** Thrown by a program to end the execution as a failure of a stated kind. */
-export class ExecutionFailure extends Error {
-  override readonly name = 'ExecutionFailure';
-
-  constructor(
-    readonly kind: FailureKind,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
-export interface Program {
-  readonly name: string;
-  /** Called from the start whenever the engine needs to; deterministic but for what the engine answers. */
-  run(): unknown;
-  /** True for actors that may be left waiting when the execution ends (timers, devices). */
-  readonly daemon?: boolean;
-}
-
 export interface EngineOptions {
   readonly memoryModel?: MemoryModel;
   /** Events of one execution before it counts as a livelock. */
@@ -105,7 +71,7 @@ export interface ExecutionSink {
   executionDone(failure: EngineFailure | null, blocked: boolean): boolean;
 }
 
-export class InlineEngine {
+export class InlineEngine implements StepEngine {
   readonly state: MachineState;
   private mode: number = Mode.DIRECT;
   /** Actor, log and position of the program being re-run; at `limit` the log has run out. */
@@ -160,6 +126,10 @@ export class InlineEngine {
     return ENGINE_BYTES + base;
   }
 
+  peek32(address: number): number {
+    return this.state.i32[address >> 2] as number;
+  }
+
   /** The actor whose program is running (only meaningful inside a program). */
   get actor(): number {
     return this.current;
@@ -191,10 +161,7 @@ export class InlineEngine {
 
   /** A nondeterministic choice below `count`. Large ones are made digit by digit. */
   choose(count: number): number {
-    if (count <= MAX_CHOICE) return this.step(Op.CHOOSE, count, 0);
-    const low = Math.ceil(count / MAX_CHOICE);
-    const high = this.step(Op.CHOOSE, Math.ceil(count / low), 0) * low;
-    return high + this.choose(Math.min(low, count - high));
+    return chooseDigits((alternatives) => this.step(Op.CHOOSE, alternatives, 0), count);
   }
 
   relax(): void {
@@ -370,7 +337,7 @@ export class InlineEngine {
     }
     if (kind === Op.END && value instanceof Promise) {
       value.catch(() => undefined);
-      this.fail({ kind: 'crash', message: 'the guest returned a promise: guests are synchronous', actor: program });
+      this.fail(promiseReturned(program));
     }
     this.state.setEnd(program, kind, value);
   }
@@ -442,7 +409,7 @@ export class InlineEngine {
       let enabled = state.enabled();
       if (state.done !== 0 && this.failure === null) this.lookForCrash();
       if (this.failure === null && enabled !== 0 && state.depth >= this.maxSteps) {
-        this.fail({ kind: 'livelock', message: `no end after ${this.maxSteps} steps`, actor: -1 });
+        this.fail(livelock(this.maxSteps));
       }
       if (this.failure !== null) {
         enabled = 0;
@@ -452,6 +419,7 @@ export class InlineEngine {
       } else if (enabled === 0) {
         enabled = state.offerTick();
         if (enabled === 0) this.quiescent();
+        else if (this.spinsInVain()) enabled = 0;
       }
       if (enabled !== 0) {
         const actor = this.strategy.choose(enabled);
@@ -462,6 +430,25 @@ export class InlineEngine {
         return -1;
       }
     }
+  }
+
+  /** Time has passed again and again, and all that came of it was more spinning. */
+  private spinsInVain(): boolean {
+    const { state } = this;
+    if ((state.pos[state.time] as number) < VAIN_TICKS) return false;
+    let ticks = 0;
+    for (let event = state.depth - 1; event >= 0 && !state.changes(event); event--) {
+      if (state.evActor[event] === state.time) ticks++;
+    }
+    if (ticks < VAIN_TICKS) return false;
+    const names: string[] = [];
+    this.programs.forEach(({ name }, program) => {
+      if (((state.done >>> program) & 1) === 0 && state.kind(program) === Op.RELAX) names.push(name);
+    });
+    const actor = this.programs.findIndex(({ name }) => name === names[0]);
+    const message = `${names.join(', ')} spins for ever: what it looks at will not change any more`;
+    this.fail({ kind: 'livelock', message, actor });
+    return true;
   }
 
   /** Every program that counts has ended: what daemons might still do, nobody would notice. */
@@ -479,9 +466,7 @@ export class InlineEngine {
     for (let rest = state.done; rest !== 0; rest &= rest - 1) {
       const program = 31 - Math.clz32(rest & -rest);
       if (state.kind(program) !== Op.CRASH) continue;
-      const error = state.endValue(program);
-      const kind = error instanceof ExecutionFailure ? error.kind : 'crash';
-      this.fail({ kind, message: error instanceof Error ? error.message : String(error), actor: program, error });
+      this.fail(failureOfError(state.endValue(program), 'crash', program));
       return;
     }
   }
@@ -498,9 +483,7 @@ export class InlineEngine {
         const wait = this.options.describeWait?.(program) ?? `waits in ${opName(state.kind(program))}`;
         descriptions.push(`${(this.programs[program] as Program).name} ${wait}`);
       }
-      const actor = 31 - Math.clz32(waiting & -waiting);
-      const message = `nothing is left that could wake anyone: ${descriptions.join('; ')}`;
-      this.fail({ kind: 'deadlock', message, actor });
+      this.fail(deadlock(descriptions, 31 - Math.clz32(waiting & -waiting)));
       return;
     }
     if (this.options.check !== undefined) this.runCheck(this.options.check);
@@ -518,8 +501,7 @@ export class InlineEngine {
     try {
       check(values);
     } catch (error) {
-      const kind = error instanceof ExecutionFailure ? error.kind : 'assertion';
-      this.fail({ kind, message: error instanceof Error ? error.message : String(error), actor: -1, error });
+      this.fail(failureOfError(error, 'assertion', -1));
     }
     this.mode = Mode.RUNNING;
     this.cursor = cursor;

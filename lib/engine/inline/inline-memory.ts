@@ -4,15 +4,15 @@
  * to the engine when the log has run out.
  */
 import type { LockableMemory } from '../../memory/memory';
-import type { InlineEngine } from './inline-engine';
 import { KIND_BITS, Op } from './ops';
+import type { StepEngine } from './step-engine';
 
 export class InlineMemory implements LockableMemory {
   /**
    * @param base - where the region begins in the engine's address space; a multiple of 4
    */
   constructor(
-    private readonly engine: InlineEngine,
+    private readonly engine: Pick<StepEngine, 'step'>,
     private readonly base: number,
     readonly byteLength: number,
   ) {}

@@ -359,6 +359,14 @@ export class MachineState {
     return this.i32[word] as number;
   }
 
+  /** Whether an event changed memory other than by letting time pass. */
+  changes(event: number): boolean {
+    if (this.evActor[event] === this.time) return false;
+    return (
+      ((event + 1 < this.depth ? this.evUndo[event + 1] : this.undoTop) as number) > (this.evUndo[event] as number)
+    );
+  }
+
   /** Whether an event wrote a word. */
   wrote(event: number, word: number): boolean {
     const end = event + 1 < this.depth ? (this.evUndo[event + 1] as number) : this.undoTop;

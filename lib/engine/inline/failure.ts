@@ -1,0 +1,54 @@
+/** How an execution under a deterministic engine can fail, and in which words: the same in both engines. */
+
+export type FailureKind =
+  | 'deadlock'
+  | 'livelock'
+  | 'assertion'
+  | 'crash'
+  | 'invariant'
+  | 'data-race'
+  | 'nondeterminism';
+
+/** Why an execution failed. */
+export interface EngineFailure {
+  readonly kind: FailureKind;
+  readonly message: string;
+  /** The actor concerned, or -1. */
+  readonly actor: number;
+  readonly error?: unknown;
+}
+
+/** Thrown by a program to end the execution as a failure of a stated kind. */
+export class ExecutionFailure extends Error {
+  override readonly name = 'ExecutionFailure';
+
+  constructor(
+    readonly kind: FailureKind,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** @param kind - of the failure, unless the error says it */
+export function failureOfError(error: unknown, kind: FailureKind, actor: number): EngineFailure {
+  return {
+    kind: error instanceof ExecutionFailure ? error.kind : kind,
+    message: error instanceof Error ? error.message : String(error),
+    actor,
+    error,
+  };
+}
+
+/** @param waits - who waits for what, in a few words each */
+export function deadlock(waits: readonly string[], actor: number): EngineFailure {
+  return { kind: 'deadlock', message: `nothing is left that could wake anyone: ${waits.join('; ')}`, actor };
+}
+
+export function livelock(maxSteps: number): EngineFailure {
+  return { kind: 'livelock', message: `no end after ${maxSteps} steps`, actor: -1 };
+}
+
+export function promiseReturned(actor: number): EngineFailure {
+  return { kind: 'crash', message: 'the guest returned a promise: guests are synchronous', actor };
+}
