@@ -103,14 +103,21 @@ export function failureOfDomains(domains: readonly DomainResult[]): RunFailure |
   };
 }
 
+/** Longest text of an error that is kept: guests may put anything into a message. */
+const LONGEST_TEXT = 2000;
+
 /** @param mapStack - turns positions in compiled code into the user's */
 export function errorData(error: Error, mapStack: (stack: string) => string = (stack) => stack): ErrorData {
   const { name, message, stack } = error;
   const code = (error as { code?: unknown }).code;
   return {
-    name,
-    message,
-    ...(stack === undefined ? {} : { stack: mapStack(stack) }),
+    name: shorten(String(name)),
+    message: shorten(String(message)),
+    ...(typeof stack === 'string' ? { stack: shorten(mapStack(stack)) } : {}),
     ...(typeof code === 'string' ? { code } : {}),
   };
+}
+
+function shorten(text: string): string {
+  return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`;
 }

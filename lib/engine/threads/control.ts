@@ -9,8 +9,9 @@
 // Flags of the run, one cache line each.
 const TIMER_SEQUENCE = 0;
 const TIMER_PLANNED = 16;
-const STOPPING = 32;
-const VCPU_FLAGS = 48;
+const TIMER_RUNS = 32;
+const STOPPING = 48;
+const VCPU_FLAGS = 64;
 
 // Flags of a vCPU; one cache line per vCPU.
 const VCPU_WORDS = 16;
@@ -135,6 +136,15 @@ export class Control {
   }
 
   // Timer thread. See timer-thread.ts for the order of these.
+
+  markTimerRuns(): void {
+    Atomics.store(this.flags, TIMER_RUNS, 1);
+  }
+
+  /** The timer thread has begun. */
+  get timerRuns(): boolean {
+    return Atomics.load(this.flags, TIMER_RUNS) !== 0;
+  }
 
   timerSequence(): number {
     return Atomics.load(this.flags, TIMER_SEQUENCE);

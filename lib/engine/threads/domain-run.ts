@@ -7,7 +7,7 @@ import type { DomainPlan } from '../machine-plan';
 import { type DomainExit, type DomainResult, type ErrorData, errorData, type VcpuResult } from '../run-result';
 import { Cause, causeKind, causeVcpu, causeWord, shutdownExit } from './exits';
 import type { MachineThread } from './machine-thread';
-import type { VcpuOutcome } from './vcpu-thread';
+import type { GuestFailure, VcpuOutcome } from './vcpu-thread';
 
 export class DomainRun {
   readonly domain: HvDomain;
@@ -22,7 +22,6 @@ export class DomainRun {
     readonly index: number,
     readonly plan: DomainPlan,
     private readonly machine: MachineThread,
-    private readonly mapStack: (stack: string) => string,
   ) {
     const domain = machine.hypervisor.domains[index];
     if (domain === undefined) throw new RangeError(`no domain ${index}`);
@@ -67,12 +66,12 @@ export class DomainRun {
   /** A vCPU's thread has ended its task. */
   settle(vcpu: number, outcome: VcpuOutcome): void {
     this.outcomes[vcpu] = outcome;
-    if (outcome.kind === 'failed' && outcome.first) {
-      const { reason, error } = outcome;
-      const cause = { ...error, ...(error.stack === undefined ? {} : { stack: this.mapStack(error.stack) }) };
-      this.detail = { reason, message: describe(vcpu, reason, cause), vcpu, cause };
-    }
     this.completeIfIdle();
+  }
+
+  /** A guest of the domain has failed, and that is why the domain ends. */
+  failed(vcpu: number, { reason, error }: GuestFailure): void {
+    this.detail = { reason, message: describe(vcpu, reason, error), vcpu, cause: error };
   }
 
   /** A vCPU's thread has gone without finishing its task. */

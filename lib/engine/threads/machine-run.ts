@@ -54,13 +54,16 @@ export class MachineRun {
   private readonly task: Omit<MachineTask, 'row'>;
   private readonly startMs = performance.now();
   private readonly terminated = new Set<number>();
-  private readonly hardware: Promise<void>[] = [];
+  /** By slot of the vCPU: ends its thread. */
+  private readonly controllers = new Map<number, AbortController>();
+  /** To be waited for at the end: devices, and threads that are being ended. */
+  private readonly leaving: Promise<void>[] = [];
   private readonly over: { readonly promise: Promise<void>; readonly resolve: () => void };
   /** Domains in the order in which they ended. */
   private readonly ended: DomainRun[] = [];
   private devicesRunning = 0;
   private deviceFailure: RunFailure | undefined;
-  private timerStarted = false;
+  private timer: Promise<void> | undefined;
   private lastProgressMs = 0;
 
   constructor(
@@ -90,7 +93,7 @@ export class MachineRun {
     };
     this.machine = new MachineThread({ ...this.task, row: vcpus + 1 + this.deviceNames.length });
     this.machine.control.markTimerAwake();
-    this.domains = plan.domains.map((domain, index) => new DomainRun(index, domain, this.machine, this.mapped));
+    this.domains = plan.domains.map((domain, index) => new DomainRun(index, domain, this.machine));
     const { hypervisor } = this.machine;
     this.views = toolstackDomains(hypervisor, describeDomains(plan), (id) => hypervisor.vcpu(id, 0).domain.guest);
     this.output = new OutputReader(this.task.output, this.domains, this.deviceNames, options, this.mapped);
@@ -126,7 +129,9 @@ export class MachineRun {
       await this.over.promise;
       this.machine.control.stopHardware();
       this.input.stop();
-      await Promise.all(this.hardware);
+      await Promise.all(this.leaving);
+      // A timer thread that is still starting finds later that there is nothing to do; nobody waits for that.
+      if (this.machine.control.timerRuns) await this.timer;
     } finally {
       clearInterval(look);
       signal?.removeEventListener('abort', abort);
@@ -168,8 +173,10 @@ export class MachineRun {
   }
 
   private startVcpu(domain: DomainRun, task: VcpuTask): void {
+    const controller = new AbortController();
+    this.controllers.set(task.row, controller);
     this.pool
-      .run('vcpu', task)
+      .run('vcpu', task, controller.signal)
       .then(
         (outcome) => domain.settle(task.vcpuId, outcome as VcpuOutcome),
         (error) => domain.lose(task.vcpuId, error),
@@ -186,17 +193,14 @@ export class MachineRun {
         (error) => this.deviceEnded(task.name, { kind: 'failed', error: errorData(toError(error)) }),
       )
       .finally(() => this.devicesRunning--);
-    this.hardware.push(done);
+    this.leaving.push(done);
   }
 
   private startTimer(): void {
-    if (this.timerStarted) return;
-    this.timerStarted = true;
+    if (this.timer !== undefined) return;
     const task: TimerTask = { ...this.task, row: this.machine.control.vcpus };
-    // Not waited for at the end: it may still be starting, and then finds that there is nothing to do.
-    this.pool
-      .run('timer', task)
-      .catch((error: unknown) => this.abort(`the timer thread failed: ${toError(error).message}`));
+    const failed = (error: unknown): void => this.abort(`the timer thread failed: ${toError(error).message}`);
+    this.timer = this.pool.run('timer', task).then(() => {}, failed);
   }
 
   private deviceEnded(name: string, outcome: DeviceOutcome): void {
@@ -216,6 +220,7 @@ export class MachineRun {
 
   private afterSettle(domain: DomainRun): void {
     if (!domain.settled || this.ended.includes(domain)) return;
+    this.output.drain();
     this.ended.push(domain);
     this.machine.clearStopMarks(domain.index);
     this.announceEnd(domain);
@@ -233,7 +238,7 @@ export class MachineRun {
   /** A thread has started, or has written something. */
   private onNews(): void {
     this.output.drain();
-    if (!this.timerStarted && this.allStarted()) this.startTimer();
+    if (this.timer === undefined && this.allStarted()) this.startTimer();
   }
 
   private allStarted(): boolean {
@@ -262,18 +267,23 @@ export class MachineRun {
   private pressOn(domain: DomainRun, nowMs: number): void {
     this.machine.stopVcpus(domain.index);
     if (domain.endingForMs(nowMs) < GRACE_MS) return;
-    for (const vcpu of domain.unsettled()) {
-      const thread = this.machine.control.threadOf(domain.slot(vcpu));
-      if (thread === 0 || this.terminated.has(thread)) continue;
-      this.terminated.add(thread);
-      void this.pool.terminate(thread);
-    }
+    for (const vcpu of domain.unsettled()) this.terminate(domain, vcpu);
+  }
+
+  private terminate(domain: DomainRun, vcpu: number): void {
+    const thread = this.machine.control.threadOf(domain.slot(vcpu));
+    if (thread === 0 || this.terminated.has(thread)) return;
+    this.terminated.add(thread);
+    const controller = this.controllers.get(domain.slot(vcpu));
+    if (controller !== undefined) this.leaving.push(this.pool.terminate(thread, controller));
   }
 
   private lookForHang(domain: DomainRun): void {
     const stuck = this.watchdog.look(domain);
     if (stuck === undefined) return;
     domain.end(causeWord(Cause.HANG, stuck.vcpu), { reason: 'hang', ...stuck });
+    // It would not heed a request to leave.
+    this.terminate(domain, stuck.vcpu);
   }
 
   private lookForDeadlock(): void {

@@ -11,7 +11,7 @@ import { AtomicsMemory } from '../../memory/atomics-memory';
 import { SystemClock } from './clock';
 import { Control, type ControlBuffers } from './control';
 import { Cause, causeWord } from './exits';
-import { LineKind, OutputRing } from './output-ring';
+import { OutputRing, RecordKind } from './output-ring';
 
 /** In evtchn_upcall_pending of a vCPU that has to leave: makes its windows look. Xen uses bit 0 alone. */
 export const STOP_MARK = 0x80;
@@ -103,18 +103,23 @@ export class MachineThread {
     for (const vcpu of domain?.vcpus ?? []) domain?.guest.and8(this.hypervisor.vcpuInfoAddress(vcpu), ~STOP_MARK);
   }
 
-  writeLine(kind: number, domainId: number, vcpu: number, text: Uint8Array): void {
-    this.ring.write(kind, domainId, vcpu, text, this.poke, this.outputGivenUp);
+  log(domainId: number, vcpu: number, text: string): void {
+    this.write(RecordKind.LOG, domainId, vcpu, text);
   }
 
-  log(domainId: number, vcpu: number, text: string): void {
-    this.writeLine(LineKind.LOG, domainId, vcpu, this.encoder.encode(text));
+  /** Sends a record to the main thread; see {@link RecordKind}. */
+  write(kind: number, domainId: number, vcpu: number, text: string): void {
+    this.writeBytes(kind, domainId, vcpu, this.encoder.encode(text));
   }
 
   /** Tells the main thread to look. On the main thread itself nobody needs to be told. */
   readonly poke = (): void => {
     parentPort?.postMessage(this.task.runId);
   };
+
+  private writeBytes(kind: number, domainId: number, vcpu: number, text: Uint8Array): void {
+    this.ring.write(kind, domainId, vcpu, text, this.poke, this.outputGivenUp);
+  }
 
   private readonly outputGivenUp = (): boolean => this.sleeper?.stopping() ?? this.control.hardwareStopped;
 
@@ -130,7 +135,7 @@ export class MachineThread {
       timerChanged: (deadlineNs) => {
         if (deadlineNs !== Number.POSITIVE_INFINITY) control.pokeTimer(deadlineNs);
       },
-      consoleWrite: (vcpu: VcpuRef, bytes) => this.writeLine(LineKind.CONSOLE, vcpu.domainId, vcpu.vcpuId, bytes),
+      consoleWrite: (vcpu: VcpuRef, bytes) => this.writeBytes(RecordKind.CONSOLE, vcpu.domainId, vcpu.vcpuId, bytes),
       domainShutdown: (domainId, code) => {
         this.endDomain(this.indexOf(domainId), causeWord(Cause.SHUTDOWN, 0, code));
       },

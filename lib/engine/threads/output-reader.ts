@@ -2,25 +2,24 @@
 import { DEVICE_DOMAIN } from './device-thread';
 import type { DomainRun } from './domain-run';
 import { LineAssembler } from './line-assembler';
-import { LineKind, OutputRing } from './output-ring';
+import { OutputRing, RecordKind } from './output-ring';
 import type { OutputLine, RunOptions } from './run-options';
+import type { GuestFailure } from './vcpu-thread';
 
 export class OutputReader {
   private readonly ring: OutputRing;
   private readonly console: LineAssembler;
   private readonly decoder = new TextDecoder();
-  private readonly names: ReadonlyMap<number, string>;
   private readonly vcpus: number;
 
   constructor(
     buffer: SharedArrayBuffer,
-    domains: readonly DomainRun[],
+    private readonly domains: readonly DomainRun[],
     private readonly devices: readonly string[],
     private readonly handlers: Pick<RunOptions, 'onConsole' | 'onLog'>,
     private readonly mapStack: (text: string) => string,
   ) {
     this.ring = new OutputRing(buffer);
-    this.names = new Map(domains.map(({ plan, name }) => [plan.config.id, name]));
     this.vcpus = domains.reduce((sum, { plan }) => sum + plan.config.vcpus, 0);
     this.console = new LineAssembler((domainId, vcpu, text) => handlers.onConsole?.(this.line(domainId, vcpu, text)));
   }
@@ -28,8 +27,9 @@ export class OutputReader {
   /** Hands over what has been written so far. */
   drain(): void {
     this.ring.drain((kind, domainId, vcpu, text) => {
-      if (kind === LineKind.CONSOLE) this.console.append(domainId, vcpu, text);
-      else this.handlers.onLog?.(this.line(domainId, vcpu, this.mapStack(this.decoder.decode(text))));
+      if (kind === RecordKind.CONSOLE) this.console.append(domainId, vcpu, text);
+      else if (kind === RecordKind.LOG) this.handlers.onLog?.(this.line(domainId, vcpu, this.decode(text)));
+      else this.domainOf(domainId)?.failed(vcpu, this.failure(text));
     });
   }
 
@@ -39,9 +39,22 @@ export class OutputReader {
     this.console.flush();
   }
 
+  private decode(text: Uint8Array): string {
+    return this.mapStack(this.decoder.decode(text));
+  }
+
+  private failure(text: Uint8Array): GuestFailure {
+    const { reason, error } = JSON.parse(this.decoder.decode(text)) as GuestFailure;
+    return { reason, error: { ...error, ...(error.stack && { stack: this.mapStack(error.stack) }) } };
+  }
+
+  private domainOf(id: number): DomainRun | undefined {
+    return this.domains.find(({ plan }) => plan.config.id === id);
+  }
+
   private line(domainId: number, vcpu: number, text: string): OutputLine {
-    if (domainId !== DEVICE_DOMAIN) return { domain: this.names.get(domainId) ?? `d${domainId}`, domainId, vcpu, text };
+    if (domainId !== DEVICE_DOMAIN) return { domain: this.domainOf(domainId)?.name ?? '', domainId, vcpu, text };
     // Rows of devices follow those of the vCPUs and the timer thread.
-    return { domain: this.devices[vcpu - this.vcpus - 1] ?? 'device', domainId, text };
+    return { domain: this.devices[vcpu - this.vcpus - 1] ?? '', domainId, text };
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Console and log lines on their way from all threads of a run to the host, in one order: a byte ring in shared
+ * Console and log lines, and the first causes of failures, on their way from all threads of a run to the host, in one order: a byte ring in shared
  * memory, many writers, the main thread as its reader. A writer that finds it full waits for the reader, so a
  * guest that prints without end is slowed down and costs no memory.
  *
@@ -29,7 +29,14 @@ const FREE = 0;
 const HELD = 1;
 const CONTENDED = 2;
 
-export const LineKind = { CONSOLE: 0, LOG: 1 } as const;
+export const RecordKind = {
+  /** Text of any length written to the console. */
+  CONSOLE: 0,
+  /** A line of vcpu.log or device.log. */
+  LOG: 1,
+  /** Why a guest ended its domain: JSON of a {@link GuestFailure}. */
+  FAILURE: 2,
+} as const;
 
 /** Called for each record with borrowed text: decode it before the next one. */
 export type RecordHandler = (kind: number, domain: number, vcpu: number, text: Uint8Array) => void;

@@ -3,6 +3,7 @@
  * another's thread to become free. Idle threads stay warm for some seconds, so that the next boot finds them; they
  * keep neither the process nor a test alive.
  */
+import { once } from 'node:events';
 import { join } from 'node:path';
 import type { ResourceLimits, Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
@@ -57,9 +58,25 @@ export class WorkerPool {
     return pool;
   }
 
-  /** Runs a task on a thread of its own. Rejects when the thread ends before the task does. */
-  run(role: ThreadRole, task: unknown): Promise<unknown> {
-    return this.piscina.run(task, { name: role });
+  /**
+   * Runs a task on a thread of its own. Rejects when the thread ends before the task does.
+   * @param signal - for {@link terminate}
+   */
+  run(role: ThreadRole, task: unknown, signal?: AbortSignal): Promise<unknown> {
+    return this.piscina.run(task, { name: role, ...(signal === undefined ? {} : { signal }) });
+  }
+
+  /**
+   * Ends a thread that does not end its task by itself; the task rejects. Resolves when the thread has gone. A task
+   * that has just ended is left alone, for its thread may already have another.
+   * @param controller - whose signal the task was given
+   */
+  async terminate(threadId: number, controller: AbortController): Promise<void> {
+    const worker: Worker | undefined = this.piscina.threads.find((each) => each.threadId === threadId);
+    if (worker === undefined) return;
+    const gone = once(worker, 'exit');
+    controller.abort();
+    if (!this.piscina.threads.includes(worker)) await gone;
   }
 
   /** Calls `listener` whenever a thread posts `runId`. */
@@ -69,12 +86,6 @@ export class WorkerPool {
 
   unlisten(runId: string): void {
     this.listeners.delete(runId);
-  }
-
-  /** Ends a thread; its task rejects. Resolves when it has gone. */
-  async terminate(threadId: number): Promise<void> {
-    const worker: Worker | undefined = this.piscina.threads.find((each) => each.threadId === threadId);
-    await worker?.terminate();
   }
 
   get threads(): number {

@@ -19,6 +19,7 @@ export type TimerTask = MachineTask;
 /** Runs until the hardware is stopped. The task of a worker thread. */
 export function runTimers(task: TimerTask): void {
   const { clock, control, hypervisor } = new MachineThread(task);
+  control.markTimerRuns();
   for (;;) {
     control.markTimerAwake();
     const sequence = control.timerSequence();

@@ -19,6 +19,7 @@ import { evaluateScenario, type ScenarioSource } from '../scenario-source';
 import type { WordTable } from '../words';
 import { Cause, causeWord } from './exits';
 import { type MachineTask, MachineThread } from './machine-thread';
+import { RecordKind } from './output-ring';
 import { Parking } from './parking';
 import { RandomStream } from './random';
 import { threadEntryPoints } from './thread-entry-points';
@@ -38,10 +39,14 @@ export interface VcpuTask extends MachineTask {
 
 export type VcpuOutcome =
   | { readonly kind: 'returned'; readonly result: unknown }
-  /** Something else ended the domain. */
-  | { readonly kind: 'stopped' }
-  /** The guest failed. If `first`, that is why the domain ended. */
-  | { readonly kind: 'failed'; readonly first: boolean; readonly reason: ExitReason; readonly error: ErrorData };
+  /** The domain ended first: its exit tells why. */
+  | { readonly kind: 'stopped' };
+
+/** The first cause of a domain's end, if a guest of its own is. */
+export interface GuestFailure {
+  readonly reason: ExitReason;
+  readonly error: ErrorData;
+}
 
 /** Unwinds a guest whose vCPU has to leave. No Error: it is no failure, and costs no stack trace. */
 class StopSignal {
@@ -56,7 +61,7 @@ class VcpuThread implements GuestHooks {
   private readonly current: HvVcpu;
   private readonly slot: number;
   private readonly numbers: RandomStream;
-  private failure: { readonly first: boolean; readonly error: Error } | undefined;
+  private failed = false;
 
   constructor(private readonly task: VcpuTask) {
     const image = task.image.domains[task.domainIndex];
@@ -106,29 +111,30 @@ class VcpuThread implements GuestHooks {
       this.leaveIfStopped();
       sched.switchIn(this.current);
       const result = guest(this.guest);
-      if (this.failure === undefined) return { kind: 'returned', result: requireData(result) };
+      if (!this.failed) return { kind: 'returned', result: requireData(result) };
     } catch (thrown) {
-      if (thrown === STOP_SIGNAL && this.failure === undefined) return { kind: 'stopped' };
       if (thrown !== STOP_SIGNAL) this.fail(thrown);
     } finally {
       sched.switchOut(this.current);
       runstates.change(this.current, RUNSTATE_offline);
     }
-    return this.failedOutcome();
+    return { kind: 'stopped' };
   }
 
-  private failedOutcome(): VcpuOutcome {
-    if (this.failure === undefined) throw new Error('no failure');
-    const { first, error } = this.failure;
-    return { kind: 'failed', first, reason: reasonOf(error), error: errorData(error) };
-  }
-
-  /** Notes the guest's failure and ends the domain, unless that has happened before. */
+  /**
+   * Ends the domain because of the guest, unless it is ending already. The cause is sent at once: a guest that swallows
+   * the signal to leave may never come to an outcome.
+   */
   private fail(thrown: unknown): void {
-    if (this.failure !== undefined) return;
-    const { domainIndex, vcpuId } = this.task;
-    const first = this.machine.endDomain(domainIndex, causeWord(Cause.GUEST, vcpuId));
-    this.failure = { first, error: toError(thrown) };
+    if (this.failed) return;
+    this.failed = true;
+    const { domainIndex, guestDomain, vcpuId } = this.task;
+    const cause = causeWord(Cause.GUEST, vcpuId);
+    if (!this.machine.control.claimExit(domainIndex, cause)) return;
+    const error = toError(thrown);
+    const failure: GuestFailure = { reason: reasonOf(error), error: errorData(error) };
+    this.machine.write(RecordKind.FAILURE, guestDomain.id, vcpuId, JSON.stringify(failure));
+    this.machine.stopVcpus(domainIndex);
   }
 
   private deschedule(): void {

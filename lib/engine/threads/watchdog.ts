@@ -16,6 +16,8 @@ export class Watchdog {
   private readonly silentMs: Float64Array;
   private readonly heartbeats: Float64Array;
   private readonly relaxes: Float64Array;
+  /** 1 for a vCPU that called relax() between the last two looks. */
+  private readonly relaxing: Uint8Array;
   private lastLookMs: number | undefined;
 
   constructor(
@@ -26,6 +28,7 @@ export class Watchdog {
     this.silentMs = new Float64Array(vcpus);
     this.heartbeats = new Float64Array(vcpus);
     this.relaxes = new Float64Array(vcpus);
+    this.relaxing = new Uint8Array(vcpus);
   }
 
   /** The first vCPU of the domain that is over the limit, with what to say about it. */
@@ -50,10 +53,12 @@ export class Watchdog {
     const { control } = this.machine;
     const slot = domain.slot(vcpu);
     const heartbeat = control.heartbeat(slot);
+    const relaxes = control.relaxes(slot);
+    this.relaxing[slot] = relaxes === this.relaxes[slot] ? 0 : 1;
+    this.relaxes[slot] = relaxes;
     const asleep = (domain.pauseFlags(vcpu) & (PauseFlag.BLOCKED | PauseFlag.DOWN)) !== 0;
     if (heartbeat !== this.heartbeats[slot] || asleep || control.threadOf(slot) === 0 || control.isFinished(slot)) {
       this.heartbeats[slot] = heartbeat;
-      this.relaxes[slot] = control.relaxes(slot);
       this.silentMs[slot] = 0;
     } else {
       (this.silentMs[slot] as number) += stepMs;
@@ -65,7 +70,7 @@ export class Watchdog {
     const { control } = this.machine;
     const doing = control.inHypervisor(slot)
       ? 'inside a hypercall'
-      : control.relaxes(slot) > (this.relaxes[slot] as number)
+      : this.relaxing[slot]
         ? 'spinning with vcpu.relax()'
         : 'never leaving its code';
     return `vCPU ${vcpu} is stuck: ${doing} for ${seconds} s without a hypercall or an upcall (limit: watchdogMs)`;
