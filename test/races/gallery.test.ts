@@ -35,9 +35,9 @@ function describeFaulty(row: RaceRow): void {
 
   for (const strategy of STRATEGIES) {
     it(`${strategy} finds the ${kind} within ${budget[strategy]} executions`, async () => {
+      const options = { memoryModel, strategy, maxExecutions: budget[strategy], depth: row.pctDepth };
       const preemptionBound = strategy === 'dfs' ? preemptions : undefined;
-      const result = await faulty(row, { memoryModel, strategy, maxExecutions: budget[strategy], preemptionBound });
-      await expectFailure(row, result);
+      await expectFailure(row, await faulty(row, { ...options, preemptionBound }));
     });
   }
 

@@ -25,6 +25,8 @@ export interface RaceRow {
   /** Preemptions it needs under the first of them: as many as the file's header says. */
   readonly preemptions: number;
   readonly budget: Budget;
+  /** Depth for pct, where the fault needs more ordering constraints than the default of 3. */
+  readonly pctDepth?: number;
   /** Default 1. */
   readonly seed?: number;
   /** Where the interior of the hypervisor is not explored; the row says why. Default 'fine'. */
