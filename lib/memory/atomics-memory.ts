@@ -186,7 +186,7 @@ export class AtomicsMemory implements LockableMemory {
     if ((Atomics.and(this.i32, wordIndex(address), ~WRITER) & WRITER) === 0) throw notHeld(address);
   }
 
-  private readLockContended(address: number): void {
+  protected readLockContended(address: number): void {
     const index = wordIndex(address);
     // The announcement is taken back first: a writer that waits for the readers to leave would wait for this one.
     Atomics.sub(this.i32, index, 1);

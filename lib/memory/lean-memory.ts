@@ -1,0 +1,37 @@
+/**
+ * The free-running Memory of the hypervisor: AtomicsMemory without the checks of addresses on the accesses that every event
+ * makes. They cost as much as half an atomic operation per event, and the hypervisor computes its addresses from tables or
+ * has checked them with {@link Memory.contains} before.
+ *
+ * An `or32` that would change nothing is a read. The hypervisor sets bits only behind a read-modify-write of the same
+ * thread (the lock of a channel, the bit set before), which orders that read as it would have ordered the operation.
+ *
+ * A bad address is not noticed here: it reads as undefined, and a store to it is lost. Tests run the same code on
+ * AtomicsMemory, which throws. Not for guests.
+ */
+import { AtomicsMemory } from './atomics-memory';
+
+const WRITER_BITS = (1 << 31) | (1 << 30);
+
+export class LeanMemory extends AtomicsMemory {
+  override read32(address: number): number {
+    return this.i32[address >> 2] as number;
+  }
+
+  override or32(address: number, value: number): number {
+    const seen = this.i32[address >> 2] as number;
+    return (seen & value) === value ? seen : Atomics.or(this.i32, address >> 2, value);
+  }
+
+  override and32(address: number, value: number): number {
+    return Atomics.and(this.i32, address >> 2, value);
+  }
+
+  override readLock(address: number): void {
+    if ((Atomics.add(this.i32, address >> 2, 1) & WRITER_BITS) !== 0) this.readLockContended(address);
+  }
+
+  override readUnlock(address: number): void {
+    Atomics.sub(this.i32, address >> 2, 1);
+  }
+}
