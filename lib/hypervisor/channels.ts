@@ -31,6 +31,13 @@ import {
   XEN_CONSUMER,
 } from './state-layout';
 
+// Copies in this module: constants to the compiler, where an import is a property that is looked up per event.
+const LOCK = CHANNEL_LOCK;
+const STATE = CHANNEL_STATE;
+const NOTIFY_VCPU_ID = CHANNEL_NOTIFY_VCPU_ID;
+const REMOTE_DOMID = CHANNEL_REMOTE_DOMID;
+const REMOTE_PORT = CHANNEL_REMOTE_PORT;
+
 /** True for a state a guest may do something with: in use, and not by the hypervisor. */
 export function isUsable(state: number): boolean {
   return state > ECS_RESERVED && (state & XEN_CONSUMER) === 0;
@@ -51,16 +58,16 @@ export class Channels {
 
   /** State word of a valid port. */
   state(domain: HvDomain, port: number): number {
-    return domain.state.read32(domain.channelAddress(port) + CHANNEL_STATE);
+    return domain.state.read32(domain.channelAddress(port) + STATE);
   }
 
   remoteDomid(domain: HvDomain, port: number): number {
-    return domain.state.read32(domain.channelAddress(port) + CHANNEL_REMOTE_DOMID);
+    return domain.state.read32(domain.channelAddress(port) + REMOTE_DOMID);
   }
 
   /** interdomain: the peer's port; pirq and virq: the number. */
   remotePort(domain: HvDomain, port: number): number {
-    return domain.state.read32(domain.channelAddress(port) + CHANNEL_REMOTE_PORT);
+    return domain.state.read32(domain.channelAddress(port) + REMOTE_PORT);
   }
 
   /**
@@ -68,31 +75,31 @@ export class Channels {
    * without that lock, so they may announce an event to the vCPU it was bound to a moment ago.
    */
   notifyVcpu(domain: HvDomain, port: number): HvVcpu {
-    return domain.vcpus[domain.state.read32(domain.channelAddress(port) + CHANNEL_NOTIFY_VCPU_ID)] as HvVcpu;
+    return domain.vcpus[domain.state.read32(domain.channelAddress(port) + NOTIFY_VCPU_ID)] as HvVcpu;
   }
 
   setNotifyVcpu(domain: HvDomain, port: number, vcpuId: number): void {
-    domain.state.write32(domain.channelAddress(port) + CHANNEL_NOTIFY_VCPU_ID, vcpuId);
+    domain.state.write32(domain.channelAddress(port) + NOTIFY_VCPU_ID, vcpuId);
   }
 
   readLock(domain: HvDomain, port: number): void {
-    domain.state.readLock(domain.channelAddress(port) + CHANNEL_LOCK);
+    domain.state.readLock(domain.channelAddress(port) + LOCK);
   }
 
   readTrylock(domain: HvDomain, port: number): boolean {
-    return domain.state.readTrylock(domain.channelAddress(port) + CHANNEL_LOCK);
+    return domain.state.readTrylock(domain.channelAddress(port) + LOCK);
   }
 
   readUnlock(domain: HvDomain, port: number): void {
-    domain.state.readUnlock(domain.channelAddress(port) + CHANNEL_LOCK);
+    domain.state.readUnlock(domain.channelAddress(port) + LOCK);
   }
 
   writeLock(domain: HvDomain, port: number): void {
-    domain.state.writeLock(domain.channelAddress(port) + CHANNEL_LOCK);
+    domain.state.writeLock(domain.channelAddress(port) + LOCK);
   }
 
   writeUnlock(domain: HvDomain, port: number): void {
-    domain.state.writeUnlock(domain.channelAddress(port) + CHANNEL_LOCK);
+    domain.state.writeUnlock(domain.channelAddress(port) + LOCK);
   }
 
   /** Locks two channels for writing: the one of the domain that comes first in the machine, then by port. */
@@ -141,7 +148,7 @@ export class Channels {
     if (domain.status() !== DOMAIN_ALIVE) return -Errno.EINVAL;
     const valid = state.read32(DOMAIN_VALID_EVTCHNS);
     let port = 0;
-    while (port < valid && state.read32(domain.channelAddress(port) + CHANNEL_STATE) !== ECS_FREE) port++;
+    while (port < valid && state.read32(domain.channelAddress(port) + STATE) !== ECS_FREE) port++;
     if (port > domain.config.maxPort || port >= domain.maxEvtchns) return -Errno.ENOSPC;
     // The records beyond are zero already, so publishing the count is all there is to do.
     if (port === valid) state.store32(DOMAIN_VALID_EVTCHNS, valid + EVTCHNS_PER_BUCKET);
@@ -181,10 +188,10 @@ export class Channels {
     remotePort: number,
   ): void {
     const channel = domain.channelAddress(port);
-    domain.state.write32(channel + CHANNEL_NOTIFY_VCPU_ID, notifyVcpuId);
-    domain.state.write32(channel + CHANNEL_REMOTE_DOMID, remoteDomid);
-    domain.state.write32(channel + CHANNEL_REMOTE_PORT, remotePort);
-    domain.state.write32(channel + CHANNEL_STATE, state);
+    domain.state.write32(channel + NOTIFY_VCPU_ID, notifyVcpuId);
+    domain.state.write32(channel + REMOTE_DOMID, remoteDomid);
+    domain.state.write32(channel + REMOTE_PORT, remotePort);
+    domain.state.write32(channel + STATE, state);
   }
 
   /** Adds to the number of channels the hypervisor itself consumes. Precondition: event_lock held. */

@@ -25,23 +25,14 @@ export class TwoLevelPorts implements PortOps {
   /**
    * Only a 0-to-1 change of the pending bit does anything. Pollers are looked for on every such change, masked or not.
    *
-   * Order: pending, then mask; the unmasking side clears the mask, then reads pending. Both are sequentially consistent,
-   * so an edge that found the mask set is found by the unmask that follows. Then pending, selector, upcall flag, each
+   * Order: pending is set, then mask read; the unmasking side clears the mask, then reads pending. The first of each is a
+   * full barrier, so an edge that found the mask set is found by the unmask that follows. Then pending, selector, upcall flag, each
    * before the next: a guest that takes them in the opposite order finds whatever announced itself.
    * @source xen/common/event_2l.c, evtchn_2l_set_pending
    */
   setPending(domain: HvDomain, vcpu: HvVcpu, port: number): void {
     const bit = 1 << (port & 31);
-    const word = wordOf(port);
-    if ((domain.guest.or32(domain.pendingAddress + word, bit) & bit) !== 0) return;
-    this.observer.raised(domain.id, vcpu.vcpuId, port);
-    if (
-      (domain.guest.load32(domain.maskAddress + word) & bit) === 0 &&
-      !this.vcpuState.testAndSetSelector(vcpu, port >>> domain.evtchnWordShift)
-    ) {
-      this.vcpuState.markEventsPending(vcpu);
-    }
-    this.vcpuState.checkPollers(domain, port);
+    if ((domain.guest.or32(domain.pendingAddress + wordOf(port), bit) & bit) === 0) this.raise(domain, vcpu, port);
   }
 
   clearPending(domain: HvDomain, port: number): void {
@@ -55,18 +46,22 @@ export class TwoLevelPorts implements PortOps {
    */
   unmask(domain: HvDomain, vcpu: HvVcpu, port: number): void {
     const bit = 1 << (port & 31);
-    const word = wordOf(port);
-    if ((domain.guest.and32(domain.maskAddress + word, ~bit) & bit) === 0) return;
-    if ((domain.guest.load32(domain.pendingAddress + word) & bit) === 0) return;
-    if (this.vcpuState.testAndSetSelector(vcpu, port >>> domain.evtchnWordShift)) return;
-    this.vcpuState.markEventsPending(vcpu);
+    if ((domain.guest.and32(domain.maskAddress + wordOf(port), ~bit) & bit) === 0) return;
+    if (this.isPending(domain, port)) this.vcpuState.announce(vcpu, port >>> domain.evtchnWordShift);
   }
 
   isPending(domain: HvDomain, port: number): boolean {
-    return (domain.guest.load32(domain.pendingAddress + wordOf(port)) & (1 << (port & 31))) !== 0;
+    return (domain.guest.read32(domain.pendingAddress + wordOf(port)) & (1 << (port & 31))) !== 0;
   }
 
   isMasked(domain: HvDomain, port: number): boolean {
-    return (domain.guest.load32(domain.maskAddress + wordOf(port)) & (1 << (port & 31))) !== 0;
+    return (domain.guest.read32(domain.maskAddress + wordOf(port)) & (1 << (port & 31))) !== 0;
+  }
+
+  /** The pending bit has just gone from 0 to 1. */
+  private raise(domain: HvDomain, vcpu: HvVcpu, port: number): void {
+    this.observer.raised(domain.id, vcpu.vcpuId, port);
+    if (!this.isMasked(domain, port)) this.vcpuState.announce(vcpu, port >>> domain.evtchnWordShift);
+    this.vcpuState.checkPollers(domain, port);
   }
 }

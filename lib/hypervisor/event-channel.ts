@@ -6,8 +6,7 @@
  *
  * Locks, in the order in which they are taken:
  * 1. event_lock of the domain, for writing by whatever changes channels, for reading by status. Of two domains, the one
- *    that comes first in the machine is locked first. Close learns only under the lock which second domain it needs; if
- *    that one comes first, close drops its own lock, takes both in order and looks again.
+ *    that comes first in the machine is locked first.
  * 2. The channel's lock: for reading by send and unmask, for writing around each change of state. Both ends of an
  *    interdomain channel are locked together, in a fixed order, when it is made or broken. Hence a sender that holds the
  *    near end's lock may use the far end without holding that one's: the link cannot go away.
@@ -23,13 +22,11 @@
  * @source xen/common/event_channel.c
  */
 import { DOMID_SELF } from '../abi/domain-ids';
-import { ERRNO_INTERNAL, Errno } from '../abi/errno';
+import { Errno } from '../abi/errno';
 import {
-  ECS_FREE,
   ECS_INTERDOMAIN,
   ECS_IPI,
   ECS_PIRQ,
-  ECS_RESERVED,
   ECS_UNBOUND,
   ECS_VIRQ,
   EVTCHNSTAT_closed,
@@ -41,21 +38,14 @@ import {
 } from '../abi/event-channel';
 import { layoutOf } from '../abi/layouts';
 import { toDomid, toUint32 } from './arguments';
+import { ChannelBinding } from './channel-binding';
+import { ChannelClosing } from './channel-closing';
 import { type Channels, consumerIsXen, ecsOf, isUsable } from './channels';
 import { PAGE_BYTES } from './image';
 import { type HvDomain, type HvVcpu, type Machine, mayControl } from './machine';
 import type { Pirqs } from './pirq';
 import type { PortOps } from './port-ops';
-import {
-  DOMAIN_ACTIVE_EVTCHNS,
-  DOMAIN_CONTROLLER_PAUSE_COUNT,
-  DOMAIN_DYING,
-  DOMAIN_EVENT_LOCK,
-  DOMAIN_NEXT_EVTCHN,
-  DOMAIN_STATUS,
-  DOMAIN_XEN_EVTCHNS,
-  XEN_CONSUMER,
-} from './state-layout';
+import { DOMAIN_EVENT_LOCK, XEN_CONSUMER } from './state-layout';
 import type { VcpuState } from './vcpu-state';
 import { isGlobalVirq, isVcpuVirq, isVirq, type Virqs } from './virq';
 
@@ -71,11 +61,15 @@ export class PortStatus {
 }
 
 const EINVAL = -Errno.EINVAL;
-/** A reset that was asked to stop half-way; EVTCHNOP_reset_cont goes on. Never reaches a guest. */
-export const RESET_INTERRUPTED = -ERRNO_INTERNAL.ERESTART;
+const CONTROL_BLOCK_BYTES = layoutOf('x86_64', 'evtchn_fifo_control_block').size;
+// Copies in this module: constants to the compiler, where an import is a property that is looked up per event.
+const IPI = ECS_IPI;
+const INTERDOMAIN = ECS_INTERDOMAIN;
+const UNBOUND = ECS_UNBOUND;
 
 export class EventChannels {
-  private readonly controlBlockBytes = layoutOf('x86_64', 'evtchn_fifo_control_block').size;
+  private readonly binding: ChannelBinding;
+  private readonly closing: ChannelClosing;
 
   constructor(
     private readonly machine: Machine,
@@ -83,8 +77,11 @@ export class EventChannels {
     private readonly ports: PortOps,
     private readonly vcpuState: VcpuState,
     private readonly virqs: Virqs,
-    private readonly pirqs: Pirqs,
-  ) {}
+    pirqs: Pirqs,
+  ) {
+    this.binding = new ChannelBinding(channels, ports, virqs, pirqs);
+    this.closing = new ChannelClosing(machine, channels, virqs, pirqs);
+  }
 
   /** The vCPU's own test before it sleeps, see `vcpu-state.ts`. */
   upcallDeliverable(current: HvVcpu): boolean {
@@ -101,7 +98,7 @@ export class EventChannels {
     if (domain === undefined) return -Errno.ESRCH;
     const remoteDomid = toDomid(remoteDom) === DOMID_SELF ? current.domainId : toDomid(remoteDom);
     this.channels.lockEvents(domain);
-    const port = this.allocateUnbound(current, domain, ECS_UNBOUND, 0, remoteDomid);
+    const port = this.binding.unbound(current, domain, 0, 0, remoteDomid);
     this.channels.unlockEvents(domain);
     return port;
   }
@@ -117,7 +114,7 @@ export class EventChannels {
     const remote = this.machine.domainByAnyId(current, remoteDom);
     if (remote === undefined) return -Errno.ESRCH;
     this.channels.lockEventsOfBoth(local, remote);
-    const port = this.bindInterdomainLocked(local, remote, remotePort);
+    const port = this.binding.interdomain(local, remote, remotePort);
     this.channels.unlockEventsOfBoth(local, remote);
     return port;
   }
@@ -135,7 +132,7 @@ export class EventChannels {
     if (vcpu === undefined) return -Errno.ENOENT;
     if (isGlobalVirq(virq) && this.virqs.handler(virq) !== domain) return -Errno.EBUSY;
     this.channels.lockEvents(domain);
-    const port = this.bindVirqLocked(vcpu, virq);
+    const port = this.binding.virq(vcpu, virq);
     this.channels.unlockEvents(domain);
     return port;
   }
@@ -148,8 +145,7 @@ export class EventChannels {
     const { domain } = current;
     if (domain.vcpu(vcpuId) === undefined) return -Errno.ENOENT;
     this.channels.lockEvents(domain);
-    const port = this.channels.allocate(domain);
-    if (port >= 0) this.channels.connect(domain, port, ECS_IPI, vcpuId, 0, 0);
+    const port = this.binding.ipi(domain, vcpuId);
     this.channels.unlockEvents(domain);
     return port;
   }
@@ -165,7 +161,7 @@ export class EventChannels {
     if (!this.machine.pirqExists(pirq)) return EINVAL;
     if (!domain.mayBindPirq(pirq)) return -Errno.EPERM;
     this.channels.lockEvents(domain);
-    const port = this.bindPirqLocked(domain, pirq, flags);
+    const port = this.binding.pirq(domain, pirq, flags);
     this.channels.unlockEvents(domain);
     return port;
   }
@@ -176,7 +172,7 @@ export class EventChannels {
    * @returns 0; -EINVAL
    */
   close(current: HvVcpu, port: number): number {
-    return this.closeChannel(current.domain, port, true);
+    return this.closing.close(current.domain, port, true);
   }
 
   /**
@@ -186,13 +182,10 @@ export class EventChannels {
    */
   send(current: HvVcpu, port: number): number {
     const { domain } = current;
-    if (!domain.portIsValid(port)) return EINVAL;
+    // A port without a record and one that is free give the same answer, so the count of records need not be read.
+    if (!domain.mayHaveRecord(port)) return EINVAL;
     this.channels.readLock(domain, port);
-    const state = this.channels.state(domain, port);
-    let result = 0;
-    if (state === ECS_INTERDOMAIN) this.notifyPeer(domain, port);
-    else if (state === ECS_IPI) this.ports.setPending(domain, this.channels.notifyVcpu(domain, port), port);
-    else if (state !== ECS_UNBOUND) result = EINVAL;
+    const result = this.sendLocked(domain, port);
     this.channels.readUnlock(domain, port);
     return result;
   }
@@ -253,27 +246,16 @@ export class EventChannels {
    * were bound meanwhile)
    */
   reset(current: HvVcpu, dom: number): number {
-    return this.resetFrom(current, dom, false, false);
+    return this.closing.reset(current, dom, false, false);
   }
 
   /**
-   * EVTCHNOP_reset_cont, or EVTCHNOP_reset with a chance to stop after every 64 ports.
-   * @param resuming - go on where an interrupted reset stopped
-   * @param interrupt - stop at the first opportunity
-   * @returns as {@link reset}, or RESET_INTERRUPTED
+   * The same in steps, see {@link ChannelClosing.reset}.
+   * @param resuming - EVTCHNOP_reset_cont
+   * @param interrupt - stop after 64 ports with RESET_INTERRUPTED
    */
   resetFrom(current: HvVcpu, dom: number, resuming: boolean, interrupt: boolean): number {
-    const domain = this.machine.domainByAnyId(current, dom);
-    if (domain === undefined) return -Errno.ESRCH;
-    if (!mayControl(current, domain)) return -Errno.EPERM;
-    if (domain !== current.domain && domain.state.load32(DOMAIN_CONTROLLER_PAUSE_COUNT) === 0) return EINVAL;
-    const first = this.beginReset(domain, resuming);
-    if (first === 0) return -Errno.EBUSY;
-    for (let port = first; domain.portIsValid(port); port++) {
-      this.closeChannel(domain, port, true);
-      if (interrupt && (port & 63) === 0) return this.suspendReset(domain, port);
-    }
-    return this.endReset(domain);
+    return this.closing.reset(current, dom, resuming, interrupt);
   }
 
   /**
@@ -283,7 +265,7 @@ export class EventChannels {
   initControl(current: HvVcpu, controlGfn: number, offset: number, vcpuId: number): number {
     const { domain } = current;
     if (domain.vcpu(vcpuId) === undefined) return -Errno.ENOENT;
-    if (toUint32(offset) > PAGE_BYTES - this.controlBlockBytes || offset % 8 !== 0) return EINVAL;
+    if (toUint32(offset) > PAGE_BYTES - CONTROL_BLOCK_BYTES || offset % 8 !== 0) return EINVAL;
     if (!domain.isMappable(controlGfn) || domain.isReadOnly(controlGfn)) return EINVAL;
     return -Errno.EOPNOTSUPP;
   }
@@ -327,7 +309,7 @@ export class EventChannels {
   xenAlloc(current: HvVcpu, domain: HvDomain, vcpuId: number, remoteDomid: number): number {
     if (domain.vcpu(vcpuId) === undefined) return EINVAL;
     this.channels.lockEvents(domain);
-    const port = this.allocateUnbound(current, domain, ECS_UNBOUND | XEN_CONSUMER, vcpuId, toDomid(remoteDomid));
+    const port = this.binding.unbound(current, domain, XEN_CONSUMER, vcpuId, toDomid(remoteDomid));
     if (port >= 0) this.channels.countXenConsumer(domain, 1);
     this.channels.unlockEvents(domain);
     return port;
@@ -336,7 +318,7 @@ export class EventChannels {
   /** Closes a port that {@link xenAlloc} made. */
   xenFree(domain: HvDomain, port: number): void {
     if (domain.portIsValid(port) && consumerIsXen(this.channels.state(domain, port))) {
-      this.closeChannel(domain, port, false);
+      this.closing.close(domain, port, false);
     }
   }
 
@@ -351,17 +333,17 @@ export class EventChannels {
     this.channels.readUnlock(domain, port);
   }
 
-  /**
-   * The domain dies: it gets no new ports, and all it has are closed, the hypervisor's own too.
-   * @source xen/common/event_channel.c, evtchn_destroy
-   */
+  /** The domain dies: it gets no new ports, and all it has are closed, the hypervisor's own too. */
   destroy(domain: HvDomain): void {
-    // Under event_lock, so that no allocation that has seen the domain alive is still under way.
-    this.channels.lockEvents(domain);
-    domain.state.store32(DOMAIN_STATUS, DOMAIN_DYING);
-    this.channels.unlockEvents(domain);
-    for (let port = 1; domain.portIsValid(port); port++) this.closeChannel(domain, port, false);
-    this.virqs.forgetHandler(domain);
+    this.closing.destroy(domain);
+  }
+
+  private sendLocked(domain: HvDomain, port: number): number {
+    const state = this.channels.state(domain, port);
+    if (state === IPI) this.ports.setPending(domain, this.channels.notifyVcpu(domain, port), port);
+    else if (state === INTERDOMAIN) this.notifyPeer(domain, port);
+    else if (state !== UNBOUND) return EINVAL;
+    return 0;
   }
 
   /**
@@ -377,151 +359,6 @@ export class EventChannels {
     } else {
       this.ports.setPending(peer, vcpu, peerPort);
     }
-  }
-
-  /** For this and the following: event_lock held, for writing except where said. */
-  private allocateUnbound(
-    current: HvVcpu,
-    domain: HvDomain,
-    state: number,
-    vcpuId: number,
-    remoteDomid: number,
-  ): number {
-    const port = this.channels.allocate(domain);
-    if (port < 0) return port;
-    if (!mayControl(current, domain)) {
-      this.channels.giveBack(domain);
-      return -Errno.EPERM;
-    }
-    this.channels.connect(domain, port, state, vcpuId, remoteDomid, 0);
-    return port;
-  }
-
-  private bindInterdomainLocked(local: HvDomain, remote: HvDomain, remotePort: number): number {
-    const { channels } = this;
-    const port = channels.allocate(local);
-    if (port < 0) return port;
-    if (!remote.portIsValid(remotePort) || !this.waitsFor(remote, remotePort, local)) {
-      channels.giveBack(local);
-      return EINVAL;
-    }
-    channels.writeLockBoth(local, port, remote, remotePort);
-    // The far end keeps its consumer and its notify vCPU.
-    const consumer = channels.state(remote, remotePort) & XEN_CONSUMER;
-    const remoteVcpuId = channels.notifyVcpu(remote, remotePort).vcpuId;
-    channels.write(local, port, ECS_INTERDOMAIN, 0, remote.id, remotePort);
-    channels.write(remote, remotePort, ECS_INTERDOMAIN | consumer, remoteVcpuId, local.id, port);
-    this.ports.setPending(local, local.vcpus[0] as HvVcpu, port);
-    channels.writeUnlockBoth(local, port, remote, remotePort);
-    return port;
-  }
-
-  private waitsFor(remote: HvDomain, remotePort: number, local: HvDomain): boolean {
-    return (
-      ecsOf(this.channels.state(remote, remotePort)) === ECS_UNBOUND &&
-      this.channels.remoteDomid(remote, remotePort) === local.id
-    );
-  }
-
-  private bindVirqLocked(vcpu: HvVcpu, virq: number): number {
-    if (this.virqs.port(vcpu, virq) !== 0) return -Errno.EEXIST;
-    const port = this.channels.allocate(vcpu.domain);
-    if (port < 0) return port;
-    this.channels.connect(vcpu.domain, port, ECS_VIRQ, vcpu.vcpuId, 0, virq);
-    this.virqs.fillSlot(vcpu, virq, port);
-    return port;
-  }
-
-  private bindPirqLocked(domain: HvDomain, pirq: number, flags: number): number {
-    if (this.pirqs.port(domain, pirq) !== 0) return -Errno.EEXIST;
-    const port = this.channels.allocate(domain);
-    if (port < 0) return port;
-    this.pirqs.setPort(domain, pirq, port);
-    const result = this.pirqs.guestBind(domain, pirq, flags);
-    if (result < 0) {
-      this.pirqs.setPort(domain, pirq, 0);
-      this.channels.giveBack(domain);
-      return result;
-    }
-    this.channels.connect(domain, port, ECS_PIRQ, 0, 0, pirq);
-    return port;
-  }
-
-  /**
-   * Closes a port.
-   * @param byGuest - the guest asks: ports of the hypervisor are not its to close
-   * @returns 0; -EINVAL, also when the port was closed and connected to another domain while the locks were being taken
-   */
-  private closeChannel(domain: HvDomain, port: number, byGuest: boolean): number {
-    const { channels } = this;
-    channels.lockEvents(domain);
-    const peer = this.peerDomain(domain, port);
-    const locksPeer = peer !== undefined && peer !== domain;
-    if (locksPeer && peer.index < domain.index) {
-      channels.unlockEvents(domain);
-      channels.lockEventsOfBoth(peer, domain);
-    } else if (locksPeer) {
-      channels.lockEvents(peer);
-    }
-    const result = this.closeLocked(domain, port, byGuest, peer);
-    if (locksPeer) channels.unlockEvents(peer);
-    channels.unlockEvents(domain);
-    return result;
-  }
-
-  /** The domain at the other end of an interdomain channel, or undefined. */
-  private peerDomain(domain: HvDomain, port: number): HvDomain | undefined {
-    if (!domain.portIsValid(port) || ecsOf(this.channels.state(domain, port)) !== ECS_INTERDOMAIN) return undefined;
-    return this.machine.domain(this.channels.remoteDomid(domain, port));
-  }
-
-  /** Precondition: event_lock of `domain` and of `locked`, if any, held. */
-  private closeLocked(domain: HvDomain, port: number, byGuest: boolean, locked: HvDomain | undefined): number {
-    if (!domain.portIsValid(port)) return EINVAL;
-    const state = this.channels.state(domain, port);
-    if (byGuest && consumerIsXen(state)) return EINVAL;
-    switch (ecsOf(state)) {
-      case ECS_FREE:
-      case ECS_RESERVED:
-        return EINVAL;
-      case ECS_INTERDOMAIN:
-        // Re-bound while no lock was held: it has been free in between, so this answer is a true one.
-        if (this.peerDomain(domain, port) !== locked) return EINVAL;
-        this.disconnect(domain, port, locked as HvDomain);
-        return 0;
-      case ECS_PIRQ:
-        this.unbindPirq(domain, this.channels.remotePort(domain, port));
-        break;
-      case ECS_VIRQ:
-        this.unbindVirq(domain, port);
-        break;
-    }
-    this.channels.writeLock(domain, port);
-    this.channels.free(domain, port);
-    this.channels.writeUnlock(domain, port);
-    return 0;
-  }
-
-  private disconnect(domain: HvDomain, port: number, peer: HvDomain): void {
-    const { channels } = this;
-    const peerPort = channels.remotePort(domain, port);
-    channels.writeLockBoth(domain, port, peer, peerPort);
-    channels.free(domain, port);
-    const consumer = channels.state(peer, peerPort) & XEN_CONSUMER;
-    const peerVcpuId = channels.notifyVcpu(peer, peerPort).vcpuId;
-    channels.write(peer, peerPort, ECS_UNBOUND | consumer, peerVcpuId, domain.id, 0);
-    channels.writeUnlockBoth(domain, port, peer, peerPort);
-  }
-
-  private unbindPirq(domain: HvDomain, pirq: number): void {
-    this.pirqs.guestUnbind(domain, pirq);
-    this.pirqs.setPort(domain, pirq, 0);
-  }
-
-  private unbindVirq(domain: HvDomain, port: number): void {
-    const virq = this.channels.remotePort(domain, port);
-    const holder = isVcpuVirq(virq) ? this.channels.notifyVcpu(domain, port) : (domain.vcpus[0] as HvVcpu);
-    this.virqs.emptySlot(holder, virq);
   }
 
   private isMovable(domain: HvDomain, port: number): boolean {
@@ -558,31 +395,5 @@ export class EventChannels {
       default:
         out.status = EVTCHNSTAT_closed;
     }
-  }
-
-  /** @returns the port to begin with; 0 if there is a reset to wait for, or none to go on with */
-  private beginReset(domain: HvDomain, resuming: boolean): number {
-    this.channels.lockEvents(domain);
-    const next = domain.state.read32(DOMAIN_NEXT_EVTCHN);
-    const first = resuming ? next : next === 0 ? 1 : 0;
-    if (first > next) domain.state.write32(DOMAIN_NEXT_EVTCHN, first);
-    this.channels.unlockEvents(domain);
-    return first;
-  }
-
-  private suspendReset(domain: HvDomain, port: number): number {
-    this.channels.lockEvents(domain);
-    domain.state.write32(DOMAIN_NEXT_EVTCHN, port);
-    this.channels.unlockEvents(domain);
-    return RESET_INTERRUPTED;
-  }
-
-  private endReset(domain: HvDomain): number {
-    const { state } = domain;
-    this.channels.lockEvents(domain);
-    state.write32(DOMAIN_NEXT_EVTCHN, 0);
-    const result = state.read32(DOMAIN_ACTIVE_EVTCHNS) > state.read32(DOMAIN_XEN_EVTCHNS) ? -Errno.EAGAIN : 0;
-    this.channels.unlockEvents(domain);
-    return result;
   }
 }

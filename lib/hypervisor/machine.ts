@@ -6,7 +6,14 @@ import { ABI_CONSTANTS, type AbiConstants, type AbiName } from '../abi/abis';
 import { DOMID_SELF } from '../abi/domain-ids';
 import { layoutOf, type StructName } from '../abi/layouts';
 import type { LockableMemory } from '../memory/memory';
-import { type DomainConfig, type DomainImage, type MachineImage, PAGE_BYTES, privateLayout } from './image';
+import {
+  channelCapacity,
+  type DomainConfig,
+  type DomainImage,
+  type MachineImage,
+  PAGE_BYTES,
+  privateLayout,
+} from './image';
 import type { Observer, Platform, VcpuRef } from './platform';
 import {
   CHANNEL_BYTES,
@@ -21,6 +28,9 @@ import {
   VCPU_PAUSE_FLAGS,
   VCPU_POLL_EVTCHN,
 } from './state-layout';
+
+// A copy in this module: a constant to the compiler, where an import is a property that is looked up per event.
+const RECORD_BYTES = CHANNEL_BYTES;
 
 /** Names a buffer of the machine, for traces. */
 export type Region = { readonly kind: 'global' } | { readonly kind: 'guest' | 'private'; readonly domainId: number };
@@ -87,6 +97,8 @@ export class HvDomain {
   readonly evtchnWordShift: number;
   /** Ports of the 2-level ABI. */
   readonly maxEvtchns: number;
+  /** Ports there is memory for. */
+  readonly channelCapacity: number;
 
   // Addresses in private memory.
   readonly vcpusAddress: number;
@@ -121,6 +133,8 @@ export class HvDomain {
     this.evtchnWordShift = Math.log2(this.constants.BITS_PER_EVTCHN_WORD);
     this.maxEvtchns = this.constants.EVTCHN_2L_NR_CHANNELS;
 
+    this.channelCapacity = channelCapacity(config);
+
     const layout = privateLayout(config, irqs);
     this.vcpusAddress = layout.vcpus;
     this.pirqsAddress = layout.pirqs;
@@ -141,12 +155,17 @@ export class HvDomain {
    * read with a sequentially consistent load.
    */
   portIsValid(port: number): boolean {
-    return typeof port === 'number' && port >>> 0 === port && port < this.state.load32(DOMAIN_VALID_EVTCHNS);
+    return typeof port === 'number' && port >>> 0 === port && port < this.state.read32(DOMAIN_VALID_EVTCHNS);
   }
 
-  /** Address of a valid port's record. */
+  /** True for a port that may become valid: there is memory for its record. Takes anything. */
+  mayHaveRecord(port: number): boolean {
+    return typeof port === 'number' && port >>> 0 === port && port < this.channelCapacity;
+  }
+
+  /** Address of a port's record. */
   channelAddress(port: number): number {
-    return this.channelsAddress + port * CHANNEL_BYTES;
+    return this.channelsAddress + port * RECORD_BYTES;
   }
 
   /** Address of the record of a PIRQ below the machine's number of IRQs. */

@@ -2,8 +2,9 @@
  * What happens to a vCPU from outside: marking it as having events, kicking it, ending its sleep, waking its thread;
  * and the test it makes itself before it sleeps.
  *
- * Ordering. Two pairs of actors each store one word and then look at the other's; with sequentially consistent
- * accesses at least one of the two sees the other's store, and these are such accesses:
+ * Ordering. Two pairs of actors each change one word and then look at the other's. Each change is an atomic
+ * read-modify-write, a full barrier like LOCK-prefixed instructions, so the plain read behind it is not early, and at least
+ * one of the two sees the other's change:
  * - waker: set evtchn_upcall_pending, then test BLOCKED; sleeper: set BLOCKED, then test evtchn_upcall_pending. Either the
  *   waker finds BLOCKED and clears it, or the sleeper finds the upcall.
  * - sender: set a port's pending bit, then read the poll mask; poller: set its poll bit, then read the pending bits.
@@ -22,6 +23,9 @@ import { type Observer, PauseFlag } from './platform';
 import { DOMAIN_POLL_MASK, MACHINE_DUMMY_VCPU_INFO, VCPU_IRQ_MASKED } from './state-layout';
 
 const { BLOCKED, DOWN, PARKED } = PauseFlag;
+// Copies in this module: constants to the compiler, where an import is a property that is looked up per event.
+const POLL_MASK = DOMAIN_POLL_MASK;
+const DUMMY_INFO = MACHINE_DUMMY_VCPU_INFO;
 
 /** In the first word of vcpu_info: the byte evtchn_upcall_pending. */
 const UPCALL_PENDING_BYTE = 0xff;
@@ -39,21 +43,25 @@ export class VcpuState {
   /**
    * Guest address of the vCPU's vcpu_info; 0 when it has none.
    *
-   * Sequentially consistent, as is the store that moves the structure: a sender that has set a pending bit and then still
-   * finds the old place did so before the move was complete, and the move ends with every selector bit set.
+   * A sender reads it after it has set a pending bit. If it still finds the old place, the move was not complete then,
+   * and the move ends with an upcall and every selector bit set: the guest finds the pending bit.
    */
   infoAddress(vcpu: HvVcpu): number {
-    return vcpu.domain.state.load32(vcpu.infoPointerAddress);
+    return vcpu.domain.state.read32(vcpu.infoPointerAddress);
   }
 
-  /** Test-and-set of one selector bit (0..63); returns whether it was set already. */
-  testAndSetSelector(vcpu: HvVcpu, bit: number): boolean {
+  /**
+   * Makes the vCPU look at the ports behind one selector bit (0..63): sets the bit and, if it was clear, marks the vCPU. If
+   * it was set, whoever set it has marked the vCPU or is about to.
+   */
+  announce(vcpu: HvVcpu, selectorBit: number): void {
     const { domain } = vcpu;
     const info = this.infoAddress(vcpu);
     const memory = info === 0 ? this.global : domain.guest;
-    const word = (info === 0 ? MACHINE_DUMMY_VCPU_INFO : info) + domain.selectorOffset + (bit >>> 5) * 4;
-    const value = 1 << (bit & 31);
-    return (memory.or32(word, value) & value) !== 0;
+    const address = info === 0 ? DUMMY_INFO : info;
+    const bit = 1 << (selectorBit & 31);
+    if ((memory.or32(address + domain.selectorOffset + (selectorBit >>> 5) * 4, bit) & bit) !== 0) return;
+    if ((memory.or32(address, 1) & 1) === 0) this.kick(vcpu);
   }
 
   /**
@@ -61,12 +69,9 @@ export class VcpuState {
    * wide, as Xen's is, and changes bit 0 alone.
    */
   markEventsPending(vcpu: HvVcpu): void {
-    const { domain } = vcpu;
     const info = this.infoAddress(vcpu);
-    const old = info === 0 ? this.global.or32(MACHINE_DUMMY_VCPU_INFO, 1) : domain.guest.or32(info, 1);
-    if ((old & 1) !== 0) return;
-    this.observer.kicked(vcpu.domainId, vcpu.vcpuId);
-    this.unblock(vcpu);
+    const memory = info === 0 ? this.global : vcpu.domain.guest;
+    if ((memory.or32(info === 0 ? DUMMY_INFO : info, 1) & 1) === 0) this.kick(vcpu);
   }
 
   /**
@@ -77,8 +82,8 @@ export class VcpuState {
    */
   unblock(vcpu: HvVcpu): void {
     const { state } = vcpu.domain;
-    // The load spares a vCPU that is running the locked operation; order as for the operation itself.
-    if ((state.load32(vcpu.pauseFlagsAddress) & BLOCKED) === 0) return;
+    // Spares a vCPU that is running the locked operation. The read follows one of this thread, so it is ordered like it.
+    if ((state.read32(vcpu.pauseFlagsAddress) & BLOCKED) === 0) return;
     let flags = state.and32(vcpu.pauseFlagsAddress, ~BLOCKED);
     if ((flags & BLOCKED) === 0) return;
     if (state.load32(vcpu.pollEvtchnAddress) !== 0) {
@@ -116,12 +121,8 @@ export class VcpuState {
    */
   checkPollers(domain: HvDomain, port: number): void {
     for (let word = 0; word < domain.pollMaskWords; word++) {
-      let bits = domain.state.load32(DOMAIN_POLL_MASK + word * 4);
-      while (bits !== 0) {
-        const bit = 31 - Math.clz32(bits & -bits);
-        bits &= bits - 1;
-        this.wakePoller(domain.vcpus[word * 32 + bit] as HvVcpu, port);
-      }
+      const bits = domain.state.read32(POLL_MASK + word * 4);
+      if (bits !== 0) this.wakePollers(domain, word, bits, port);
     }
   }
 
@@ -129,7 +130,7 @@ export class VcpuState {
   upcallDeliverable(current: HvVcpu): boolean {
     const { domain } = current;
     const info = this.infoAddress(current);
-    const word = info === 0 ? this.global.load32(MACHINE_DUMMY_VCPU_INFO) : domain.guest.load32(info);
+    const word = info === 0 ? this.global.read32(DUMMY_INFO) : domain.guest.read32(info);
     if ((word & UPCALL_PENDING_BYTE) === 0) return false;
     return domain.isX86
       ? (word & UPCALL_MASK_BYTE) === 0
@@ -148,7 +149,7 @@ export class VcpuState {
       return;
     }
     const info = this.infoAddress(current);
-    if (info === 0) this.global.write8(MACHINE_DUMMY_VCPU_INFO + UPCALL_MASK_OFFSET, masked);
+    if (info === 0) this.global.write8(DUMMY_INFO + UPCALL_MASK_OFFSET, masked);
     else domain.guest.write8(info + UPCALL_MASK_OFFSET, masked);
   }
 
@@ -158,11 +159,23 @@ export class VcpuState {
     if (!domain.isX86) return domain.state.read32(current.address + VCPU_IRQ_MASKED);
     const info = this.infoAddress(current);
     const memory = info === 0 ? this.global : domain.guest;
-    return memory.read8((info === 0 ? MACHINE_DUMMY_VCPU_INFO : info) + UPCALL_MASK_OFFSET) === 0 ? 0 : 1;
+    return memory.read8((info === 0 ? DUMMY_INFO : info) + UPCALL_MASK_OFFSET) === 0 ? 0 : 1;
   }
 
   private pollMaskWord(vcpu: HvVcpu): number {
-    return DOMAIN_POLL_MASK + (vcpu.vcpuId >>> 5) * 4;
+    return POLL_MASK + (vcpu.vcpuId >>> 5) * 4;
+  }
+
+  private kick(vcpu: HvVcpu): void {
+    this.observer.kicked(vcpu.domainId, vcpu.vcpuId);
+    this.unblock(vcpu);
+  }
+
+  /** @param bits - a word of the poll mask as it was found */
+  private wakePollers(domain: HvDomain, word: number, bits: number, port: number): void {
+    for (let rest = bits; rest !== 0; rest &= rest - 1) {
+      this.wakePoller(domain.vcpus[word * 32 + 31 - Math.clz32(rest & -rest)] as HvVcpu, port);
+    }
   }
 
   private wakePoller(vcpu: HvVcpu, port: number): void {

@@ -154,9 +154,9 @@ export class Virqs {
   }
 
   private replaceHandler(domain: HvDomain, virq: number): number {
+    if (domain.status() !== DOMAIN_ALIVE) return -Errno.EINVAL;
     const present = this.handler(virq);
     if (present === domain) return 0;
-    if (domain.status() !== DOMAIN_ALIVE) return -Errno.EINVAL;
     if (present !== undefined && this.port(present.vcpus[0] as HvVcpu, virq) !== 0) return -Errno.EBUSY;
     this.machine.global.store32(handlerSlot(virq), domain.index + 1);
     return 0;
