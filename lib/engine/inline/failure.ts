@@ -1,4 +1,9 @@
 /** How an execution under a deterministic engine can fail, and in which words: the same in both engines. */
+import { Op } from './ops';
+import type { Program } from './step-engine';
+
+/** So often time passes while programs only spin before that counts as a livelock: longer than bounded spins last. */
+export const VAIN_TICKS = 256;
 
 export type FailureKind =
   | 'deadlock'
@@ -47,6 +52,14 @@ export function deadlock(waits: readonly string[], actor: number): EngineFailure
 
 export function livelock(maxSteps: number): EngineFailure {
   return { kind: 'livelock', message: `no end after ${maxSteps} steps`, actor: -1 };
+}
+
+/** @param kindOf - kind of a program's pending operation, Op.END or Op.CRASH of one that has ended */
+export function spinningInVain(programs: readonly Program[], kindOf: (program: number) => number): EngineFailure {
+  const spinning = [...programs.keys()].filter((program) => kindOf(program) === Op.RELAX);
+  const names = spinning.map((program) => programs[program]?.name).join(', ');
+  const message = `${names} spins for ever: what it looks at will not change any more`;
+  return { kind: 'livelock', message, actor: spinning[0] ?? -1 };
 }
 
 export function promiseReturned(actor: number): EngineFailure {

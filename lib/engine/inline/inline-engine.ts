@@ -13,7 +13,16 @@
  * events after the prefix, wherever on the stack the engine happens to be.
  */
 import type { Strategy } from '../../explore/strategy';
-import { deadlock, type EngineFailure, type FailureKind, failureOfError, livelock, promiseReturned } from './failure';
+import {
+  deadlock,
+  type EngineFailure,
+  type FailureKind,
+  failureOfError,
+  livelock,
+  promiseReturned,
+  spinningInVain,
+  VAIN_TICKS,
+} from './failure';
 import { InlineMemory } from './inline-memory';
 import {
   LOG_EXPECTED,
@@ -24,16 +33,13 @@ import {
   type MemoryModel,
   RECORD,
 } from './machine-state';
-import { ENGINE_BYTES, KIND_BITS, KIND_MASK, Op, opName } from './ops';
+import { describeOp, ENGINE_BYTES, KIND_BITS, Op, opName } from './ops';
 import { chooseDigits, type Program, type StepEngine } from './step-engine';
 
 export type { EngineFailure, FailureKind, Program };
 
 /** Calls of programs on top of each other before the stack is unwound. */
 const MAX_LEVEL = 24;
-
-/** So often time passes while programs only spin before that counts as a livelock: longer than bounded spins last. */
-const VAIN_TICKS = 256;
 
 /** No operation's tag. */
 const BASE = 0;
@@ -332,7 +338,7 @@ export class InlineEngine implements StepEngine {
   private ended(program: number, kind: number, value: unknown): void {
     if (this.cursor < this.limit) {
       const tag = this.log[this.cursor + LOG_TAG] as number;
-      this.nondeterministic(program, `ended where an earlier run of the same schedule went on with ${describe(tag)}`);
+      this.nondeterministic(program, `ended where an earlier run of the same schedule went on with ${describeOp(tag)}`);
       return;
     }
     if (kind === Op.END && value instanceof Promise) {
@@ -345,8 +351,8 @@ export class InlineEngine implements StepEngine {
   private diverged(tag: number, operand: number): never {
     const log = this.log;
     const at = this.cursor;
-    const was = `${describe(log[at + LOG_TAG] as number)} operand ${log[at + LOG_OPERAND]}`;
-    const message = `made ${describe(tag)} operand ${operand} where an earlier run of the same schedule made ${was}`;
+    const was = `${describeOp(log[at + LOG_TAG] as number)} operand ${log[at + LOG_OPERAND]}`;
+    const message = `made ${describeOp(tag)} operand ${operand} where an earlier run of the same schedule made ${was}`;
     this.nondeterministic(this.current, message);
     this.startUnwinding(0);
     throw UNWIND;
@@ -373,6 +379,7 @@ export class InlineEngine implements StepEngine {
 
   /** True when a daemon is parked in the execution that has just ended: it would have gone on. */
   get parked(): boolean {
+    if (this.cutOff) return true;
     for (let program = 0; program < this.programs.length; program++) {
       if (this.state.kind(program) === Op.PARK) return true;
     }
@@ -408,12 +415,14 @@ export class InlineEngine implements StepEngine {
       if (this.strategy.eager && state.unknown !== 0) return 31 - Math.clz32(state.unknown & -state.unknown);
       let enabled = state.enabled();
       if (state.done !== 0 && this.failure === null) this.lookForCrash();
-      if (this.failure === null && enabled !== 0 && state.depth >= this.maxSteps) {
+      const ended = this.allDone() && (enabled & ~this.daemons) === 0;
+      if (this.failure === null && enabled !== 0 && state.depth >= this.maxSteps && !ended) {
         this.fail(livelock(this.maxSteps));
       }
       if (this.failure !== null) {
         enabled = 0;
-      } else if ((enabled & ~this.daemons) === 0 && this.allDone()) {
+      } else if (ended && (this.strategy.runsDaemonsOut !== true || state.depth >= this.maxSteps)) {
+        if (this.strategy.runsDaemonsOut === true && enabled !== 0) this.cutOff = true;
         enabled = 0;
         this.quiescent();
       } else if (enabled === 0) {
@@ -441,13 +450,7 @@ export class InlineEngine implements StepEngine {
       if (state.evActor[event] === state.time) ticks++;
     }
     if (ticks < VAIN_TICKS) return false;
-    const names: string[] = [];
-    this.programs.forEach(({ name }, program) => {
-      if (((state.done >>> program) & 1) === 0 && state.kind(program) === Op.RELAX) names.push(name);
-    });
-    const actor = this.programs.findIndex(({ name }) => name === names[0]);
-    const message = `${names.join(', ')} spins for ever: what it looks at will not change any more`;
-    this.fail({ kind: 'livelock', message, actor });
+    this.fail(spinningInVain(this.programs, (program) => state.kind(program)));
     return true;
   }
 
@@ -456,6 +459,8 @@ export class InlineEngine implements StepEngine {
     return (((1 << this.programs.length) - 1) & ~this.daemons & ~this.state.done) === 0;
   }
 
+  /** Daemons were stopped by the bound on steps although reduction had to see them out. */
+  private cutOff = false;
   private seenDone = 0;
 
   /** A program that has thrown fails the execution at once. */
@@ -542,10 +547,4 @@ export class InlineEngine implements StepEngine {
       if ((this.framePosition[program] as number) > (state.pos[program] as number)) this.frameLevel[program] = 0;
     }
   }
-}
-
-function describe(tag: number): string {
-  const address = tag >>> KIND_BITS;
-  const kind = opName(tag & KIND_MASK);
-  return address === 0 ? kind : `${kind} at 0x${Math.max(0, address - ENGINE_BYTES).toString(16)}`;
 }

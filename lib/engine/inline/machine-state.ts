@@ -55,7 +55,7 @@ export const LOG_AFTER = 6;
 /** Actors are bits of a mask. */
 export const MAX_ACTORS = 31;
 /** How far the clock moves when nothing but spinning is left (ns). */
-const SPIN_TICK_NS = 1000;
+export const SPIN_TICK_NS = 1000;
 const WRITE_LOCKED = -0x80000000;
 
 /** AWAIT_CLEAR also ends when this bit of the word is set: PauseFlag.STOP. */

@@ -93,6 +93,13 @@ export function opName(kind: number): string {
   return names[kind] ?? `op${kind}`;
 }
 
+/** `add32 at 0x3000`: a tag, for messages. */
+export function describeOp(tag: number): string {
+  const address = tag >>> KIND_BITS;
+  const kind = opName(tag & KIND_MASK);
+  return address === 0 ? kind : `${kind} at 0x${Math.max(0, address - ENGINE_BYTES).toString(16)}`;
+}
+
 // Footprints: `word index << 8 | bytes touched << 4 | class`. Zero conflicts with nothing.
 /** The step reads. */
 export const READS = 1;
