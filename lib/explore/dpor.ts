@@ -18,6 +18,7 @@ const STRIDE = 32;
 export class DporStrategy implements Strategy {
   readonly name = 'dpor';
   readonly eager = false;
+  readonly runsDaemonsOut = true;
   blocked = 0;
   private state!: MachineState;
   private order!: HappensBefore;
@@ -79,9 +80,6 @@ export class DporStrategy implements Strategy {
       this.givenUp = true;
       return -1;
     }
-    // Daemons first: an execution ends with the last guest, and what has not happened by then races with nothing.
-    const daemons = awake & this.state.daemons;
-    if (daemons !== 0) return 31 - Math.clz32(daemons & -daemons);
     const last = depth > 0 ? (this.state.evActor[depth - 1] as number) : 0;
     if (((awake >>> last) & 1) !== 0) return last;
     return 31 - Math.clz32(awake & -awake);

@@ -8,6 +8,11 @@ export interface Strategy {
   readonly name: string;
   /** True when `choose` needs to know every actor's pending operation (else some may be found out only when chosen). */
   readonly eager: boolean;
+  /**
+   * True when an execution has to go on with timers and devices after the last guest has ended: reduction learns from every
+   * step that can still race. Else it ends there.
+   */
+  readonly runsDaemonsOut?: boolean;
   /** Executions given up because all that is left is explored elsewhere. */
   readonly blocked: number;
   /** Binds the strategy to a machine, before anything else. */

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { InlineEngine } from '../../lib/engine/inline/inline-engine';
+import type { InlineMemory } from '../../lib/engine/inline/inline-memory';
 import { DfsStrategy } from '../../lib/explore/dfs';
 import { DporStrategy } from '../../lib/explore/dpor';
 import { Random } from '../../lib/explore/rng';
@@ -196,6 +198,43 @@ describe('DporStrategy', () => {
     }
   });
 });
+
+describe('DporStrategy with daemons', () => {
+  it('misses no result of the others, although executions matter only until they have ended', () => {
+    const rng = new Random(77);
+    for (let round = 0; round < 200; round++) {
+      const { programs, text } = randomPrograms(rng, round % 2 === 0 ? {} : { waits: true }, 2_000);
+      const all = resultsWithDaemon(programs, new DfsStrategy());
+      const reduced = resultsWithDaemon(programs, new DporStrategy());
+      expect([...reduced].sort(), text).to.deep.equal([...all].sort());
+    }
+  }).timeout(60_000);
+});
+
+/** What all programs but the last can return; the last is a daemon. */
+function resultsWithDaemon(programs: readonly Bare[], strategy: Strategy): Set<string> {
+  let memory: InlineMemory;
+  const guests = programs.length - 1;
+  const engine: InlineEngine = new InlineEngine(
+    64,
+    programs.map((program, index) => ({
+      name: `p${index}`,
+      daemon: index === guests,
+      run: () => program(memory, engine),
+    })),
+    { maxSteps: 100 },
+  );
+  memory = engine.region(0, 64);
+  const results = new Set<string>();
+  const exhausted = engine.explore(strategy, {
+    executionDone(failure) {
+      results.add(`${finalStateOf(engine, guests).split('|')[1]} ${failure?.kind ?? ''}`);
+      return false;
+    },
+  });
+  expect(exhausted).to.equal(true);
+  return results;
+}
 
 function survey(programs: readonly Bare[], strategy: Strategy, memoryModel: 'sc' | 'tso') {
   const traces = new Map<string, number>();
