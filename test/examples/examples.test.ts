@@ -1,0 +1,192 @@
+/**
+ * Every example runs free on worker threads and under random exploration, in small form; and every example's check
+ * can fail.
+ */
+import { AssertionError } from 'node:assert';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import { explore } from '../../lib';
+import type { CheckContext, Scenario } from '../../lib/engine/scenario';
+import { bundleScenario } from '../../lib/engine/scenario-bundle';
+import { evaluateScenario } from '../../lib/engine/scenario-source';
+import { type RunOptions, run, shutdownPool } from '../../lib/engine/threads';
+
+const EXAMPLES = path.join(__dirname, '../../examples');
+
+/** What a broken kernel would leave behind: a check has to object to it. */
+interface Wrong {
+  readonly because: string;
+  readonly words?: Readonly<Record<string, number | readonly number[]>>;
+  readonly domains?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly results?: readonly unknown[];
+}
+
+interface Example {
+  readonly run: RunOptions;
+  /** Further runs on threads. */
+  readonly also?: readonly RunOptions[];
+  /** Smaller still, for exploration; absent: too long to be executed again and again. */
+  readonly explore?: RunOptions;
+  readonly wrong: readonly Wrong[];
+}
+
+const MS = 1_000_000;
+
+const examples: Readonly<Record<string, Example>> = {
+  'ipi-ping-pong': {
+    run: { args: { rounds: 20 } },
+    also: [
+      { args: { rounds: 20 }, abi: 'x86_32' },
+      { args: { rounds: 20 }, abi: 'arm64' },
+    ],
+    explore: { args: { rounds: 2 } },
+    wrong: [{ because: 'a ping was lost', words: { received: [20, 19] } }],
+  },
+  'timer-tick': {
+    run: { vcpus: 2, args: { ticks: 2, periodMs: 5 } },
+    explore: { vcpus: 1, args: { ticks: 2, periodMs: 1 } },
+    wrong: [
+      { because: 'a tick is missing', results: [{ started: 0, times: [5 * MS] }] },
+      { because: 'a tick was early', results: [{ started: 0, times: [5 * MS, 10 * MS - 1] }] },
+    ],
+  },
+  'smp-bringup': {
+    run: { vcpus: 3 },
+    // More than the shared page has slots for.
+    also: [{ vcpus: 34 }],
+    explore: { vcpus: 3 },
+    wrong: [
+      { because: 'one is not online', results: [{ online: 2, sum: 7 }] },
+      { because: 'one answered wrongly', results: [{ online: 3, sum: 8 }] },
+    ],
+  },
+  scheduler: {
+    run: { args: { tasks: 4, slices: 6, napUs: 50 } },
+    also: [{ vcpus: 3, args: { tasks: 8, slices: 6, napUs: 0 } }],
+    explore: { args: { tasks: 1, slices: 4, napUs: 10 } },
+    wrong: [
+      {
+        because: 'a task sleeps',
+        words: { state: [4, 4, 3, 4], slicesDone: [6, 6, 6, 6] },
+        results: [{ slicesRun: 24 }],
+      },
+      {
+        because: 'a slice ran twice',
+        words: { state: [4, 4, 4, 4], slicesDone: [6, 6, 6, 6] },
+        results: [{ slicesRun: 25 }],
+      },
+    ],
+  },
+  'interdomain-echo': {
+    run: { args: { knocks: 20 } },
+    also: [{ args: { knocks: 20 }, abi: 'arm64' }],
+    explore: { args: { knocks: 2 } },
+    wrong: [
+      { because: 'an echo is missing', domains: { server: { knocks: 20 }, client: { echoes: 19 } } },
+      { because: 'a knock is missing', domains: { server: { knocks: 19 }, client: { echoes: 20 } } },
+    ],
+  },
+  'pirq-nic': {
+    run: { args: { packets: 12 } },
+    explore: { args: { packets: 3 } },
+    wrong: [
+      { because: 'a packet is missing', words: { consumed: 10, dropped: 1, checksum: 0, interrupts: 1 } },
+      { because: 'a packet is damaged', words: { consumed: 12, dropped: 0, checksum: 1, interrupts: 1 } },
+      { because: 'an interrupt had no cause', words: { consumed: 0, dropped: 12, checksum: 0, interrupts: 13 } },
+    ],
+  },
+  'poll-spinlock': {
+    run: { args: { rounds: 20, spins: 1 } },
+    also: [{ vcpus: 3, args: { rounds: 20, spins: 0 } }],
+    explore: { args: { rounds: 1, spins: 0 } },
+    wrong: [{ because: 'an addition was lost', words: { counter: 39 } }],
+  },
+  'console-echo': {
+    run: { args: { typed: 'ab\nc\u0004' } },
+    also: [{ args: { typed: '', bytes: 4 }, input: 'typed by somebody' }],
+    explore: { args: { typed: 'ab\u0004' } },
+    wrong: [{ because: 'a character is missing', results: [{ bytesTaken: 3 }] }],
+  },
+  tour: {
+    run: { vcpus: 3, args: { seconds: 0.05, reportMs: 10 } },
+    wrong: [
+      { because: 'a report was lost', words: { reports: 3, passed: [5, 5, 5] }, results: [{ reports: 4 }] },
+      { because: 'the token was lost', words: { reports: 4, passed: [5, 3, 3] }, results: [{ reports: 4 }] },
+      { because: 'there were two tokens', words: { reports: 4, passed: [5, 6, 5] }, results: [{ reports: 4 }] },
+      { because: 'the token never moved', words: { reports: 4, passed: [0, 0, 0] }, results: [{ reports: 4 }] },
+    ],
+  },
+};
+
+/** Few: each execution is a whole boot. */
+const EXECUTIONS = 10;
+
+/** A word of that value. */
+const word = (value: number) => ({ read: () => value, load: () => value });
+
+function wordsOf(values: Wrong['words'] = {}): Record<string, unknown> {
+  const entries = Object.entries(values).map(([name, value]) => {
+    return [name, typeof value === 'number' ? word(value) : value.map(word)] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/** The context of a check, with what a broken kernel left behind. */
+function contextOf({ words, domains, results = [] }: Wrong, { args, vcpus = 2 }: RunOptions): CheckContext {
+  const views = Object.fromEntries(
+    Object.entries(domains ?? {}).map(([name, values]) => [name, { words: wordsOf(values) }]),
+  );
+  return { domain: { vcpus }, domains: views, args, words: wordsOf(words), results } as unknown as CheckContext;
+}
+
+describe('examples', () => {
+  after(() => shutdownPool());
+
+  it('are all covered here', () => {
+    const files = readdirSync(EXAMPLES).filter((file) => file.endsWith('.ts'));
+    expect(files.map((file) => path.basename(file, '.ts'))).to.have.members(Object.keys(examples));
+  });
+
+  for (const [name, example] of Object.entries(examples)) {
+    describe(name, () => {
+      const file = path.join(EXAMPLES, `${name}.ts`);
+      let scenario: Scenario;
+
+      before(async () => {
+        scenario = evaluateScenario(await bundleScenario(file));
+      });
+
+      for (const options of [example.run, ...(example.also ?? [])]) {
+        it(`holds on threads with ${JSON.stringify(options)}`, async () => {
+          const result = await run(file, options);
+          expect(result.failure).to.equal(null);
+          for (const { exit } of result.domains) expect(exit.reason).to.equal('completed');
+        });
+      }
+
+      for (const memoryModel of example.explore ? (['sc', 'tso'] as const) : []) {
+        it(`holds under ${EXECUTIONS} random schedules, ${memoryModel}`, async () => {
+          const { vcpus, args } = example.explore ?? {};
+          const report = await explore(file, {
+            vcpus,
+            args,
+            memoryModel,
+            strategy: 'random',
+            seed: 7,
+            maxExecutions: EXECUTIONS,
+            maxSteps: 100_000,
+          });
+          report.assertHeld();
+          expect(report.executions).to.equal(EXECUTIONS);
+        });
+      }
+
+      for (const wrong of example.wrong) {
+        it(`fails its check when ${wrong.because}`, () => {
+          expect(() => scenario.check?.(contextOf(wrong, example.run))).to.throw(AssertionError);
+        });
+      }
+    });
+  }
+});
