@@ -13,7 +13,9 @@ import { registerExplore } from './explore';
 import { registerLayout } from './layout';
 import { packageVersion } from './package-root';
 import { registerReplay } from './replay';
+import { registerRun } from './run';
 import { exitOnClosedPipe } from './terminal';
+import { registerTour } from './tour';
 import { UsageError } from './usage-error';
 
 const WRONG_USAGE = 2;
@@ -27,11 +29,13 @@ export function createProgram(): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({ outputError: () => {} });
+  registerRun(program);
   registerExplore(program);
   registerReplay(program);
   registerLayout(program);
   registerExamples(program);
   registerBench(program);
+  registerTour(program);
   return program;
 }
 
