@@ -30,6 +30,13 @@ export interface Platform {
   now(): number;
 
   /**
+   * Called on the vCPU's own thread, its BLOCKED bit set, before it gives up its processor: may wait for a moment whether
+   * somebody clears the bit (halt polling). True if the vCPU may go on at once; then {@link deschedule} is not called,
+   * and the time counts as running. Absent: never.
+   */
+  watch?(vcpu: VcpuRef): boolean;
+
+  /**
    * Called on the vCPU's own thread, its BLOCKED or DOWN bit set: returns when both are clear (or, in the
    * free-running engine, unwinds the guest when STOP is set).
    */

@@ -198,8 +198,10 @@ export class Sched {
 
   /** The calling vCPU sleeps until it has no pause flag left. */
   deschedule(current: HvVcpu): void {
+    const { platform } = this.machine;
+    if (platform.watch?.(current)) return;
     this.switchOut(current);
-    this.machine.platform.deschedule(current);
+    platform.deschedule(current);
     this.switchIn(current);
   }
 

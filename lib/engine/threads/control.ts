@@ -17,7 +17,6 @@ const VCPU_FLAGS = 64;
 const VCPU_WORDS = 16;
 const THREAD = 0;
 const FINISHED = 1;
-const DESCHEDULED = 2;
 
 // Figures of a vCPU, in doubles so that they never wrap; one cache line per vCPU.
 const FIGURES = 8;
@@ -26,6 +25,7 @@ const UPCALLS = 1;
 const LINES = 2;
 const RELAXES = 3;
 const IN_HYPERVISOR = 4;
+const WAKES = 5;
 
 /** Planned wake-ups are published in units of 2^16 ns, so that one 32-bit word reaches 39 hours. */
 const PLAN_UNIT_NS = 65536;
@@ -95,15 +95,6 @@ export class Control {
 
   isFinished(vcpu: number): boolean {
     return Atomics.load(this.flags, this.flag(vcpu, FINISHED)) !== 0;
-  }
-
-  /** Counts each time the vCPU goes to sleep; see the deadlock detector. */
-  countDeschedule(vcpu: number): void {
-    Atomics.add(this.flags, this.flag(vcpu, DESCHEDULED), 1);
-  }
-
-  deschedules(vcpu: number): number {
-    return Atomics.load(this.flags, this.flag(vcpu, DESCHEDULED));
   }
 
   // End of domains and run.
@@ -199,6 +190,11 @@ export class Control {
     (this.figures[vcpu * FIGURES + RELAXES] as number)++;
   }
 
+  /** The vCPU goes on after it was blocked. */
+  countWake(vcpu: number): void {
+    (this.figures[vcpu * FIGURES + WAKES] as number)++;
+  }
+
   countEvent(thread: number, vcpu: number): void {
     (this.events[thread * this.vcpus + vcpu] as number)++;
   }
@@ -213,6 +209,10 @@ export class Control {
 
   relaxes(vcpu: number): number {
     return this.figures[vcpu * FIGURES + RELAXES] as number;
+  }
+
+  wakes(vcpu: number): number {
+    return this.figures[vcpu * FIGURES + WAKES] as number;
   }
 
   inHypervisor(vcpu: number): boolean {

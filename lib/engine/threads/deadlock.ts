@@ -2,9 +2,9 @@
  * Finds out that nothing can run any more: every vCPU that has not finished is blocked or offline, no timer is armed,
  * and no device or console input is left. This is how a lost wake-up shows in a free run.
  *
- * The states are read one after the other, so two looks are taken. A vCPU that is blocked in both, having gone to
- * sleep as often in the second as in the first, slept in between; if that holds for all of them there was an
- * instant at which all slept. At that instant the timer thread had nothing planned and was not awake either, so
+ * The states are read one after the other, so two looks are taken. A vCPU that is blocked in both, having been woken
+ * no more often in the second than in the first, was blocked all the time in between (it counts a wake-up before
+ * it sets its blocked flag again); if that holds for all of them there was an instant at which all were. At that instant the timer thread had nothing planned and was not awake either, so
  * nobody was left to wake anyone: the state is final.
  */
 import type { HvDomain } from '../../hypervisor/machine';
@@ -15,16 +15,16 @@ import type { MachineThread } from './machine-thread';
 const { BLOCKED, DOWN, STOP } = PauseFlag;
 
 export function isDeadlocked(machine: MachineThread, domains: readonly DomainRun[]): boolean {
-  const before = sleepCounts(machine, domains);
+  const before = wakeCounts(machine, domains);
   if (before === undefined || before.length === 0) return false;
   if (!machine.control.timerPlansNothing || machine.hypervisor.nextDeadline() !== Number.POSITIVE_INFINITY)
     return false;
-  const after = sleepCounts(machine, domains);
+  const after = wakeCounts(machine, domains);
   return after !== undefined && after.length === before.length && after.every((count, i) => count === before[i]);
 }
 
-/** How often each unfinished vCPU has gone to sleep; undefined if one of them is not asleep, empty if none is blocked. */
-function sleepCounts(machine: MachineThread, domains: readonly DomainRun[]): number[] | undefined {
+/** How often each unfinished vCPU was woken; undefined if one of them is not asleep, empty if none is blocked. */
+function wakeCounts(machine: MachineThread, domains: readonly DomainRun[]): number[] | undefined {
   const counts: number[] = [];
   let blocked = 0;
   for (const domain of domains) {
@@ -34,7 +34,7 @@ function sleepCounts(machine: MachineThread, domains: readonly DomainRun[]): num
       const flags = domain.pauseFlags(vcpu);
       if ((flags & (BLOCKED | DOWN)) === 0 || (flags & STOP) !== 0) return undefined;
       if ((flags & DOWN) === 0) blocked++;
-      counts.push(machine.control.deschedules(slot));
+      counts.push(machine.control.wakes(slot));
     }
   }
   return blocked === 0 ? [] : counts;

@@ -7,7 +7,7 @@ import { parentPort } from 'node:worker_threads';
 import { Hypervisor } from '../../hypervisor/hypervisor';
 import type { MachineImage } from '../../hypervisor/image';
 import { type Observer, PauseFlag, type Platform, type VcpuRef } from '../../hypervisor/platform';
-import { AtomicsMemory } from '../../memory/atomics-memory';
+import { LeanMemory } from '../../memory/lean-memory';
 import { SystemClock } from './clock';
 import { Control, type ControlBuffers } from './control';
 import { Cause, causeWord } from './exits';
@@ -31,6 +31,7 @@ export interface MachineTask {
 
 /** How a thread's vCPU sleeps, and whether it has to leave. Only a vCPU's own thread has such an answer. */
 export interface Sleeper {
+  watch(): boolean;
   deschedule(): void;
   yield(): void;
   stopping(): boolean;
@@ -58,7 +59,7 @@ export class MachineThread {
       slot += config.vcpus;
       return slot - config.vcpus;
     });
-    this.hypervisor = new Hypervisor(image, (buffer) => new AtomicsMemory(buffer), this.platform(), this.observer());
+    this.hypervisor = new Hypervisor(image, (buffer) => new LeanMemory(buffer), this.platform(), this.observer());
   }
 
   /** Number of a vCPU among all vCPUs of the machine. */
@@ -131,6 +132,7 @@ export class MachineThread {
         if (sleeper === undefined) throw new Error('only a vCPU can make a hypercall that sleeps');
         sleeper.deschedule();
       },
+      watch: () => sleeper?.watch() ?? false,
       yield: () => sleeper?.yield(),
       timerChanged: (deadlineNs) => {
         if (deadlineNs !== Number.POSITIVE_INFINITY) control.pokeTimer(deadlineNs);

@@ -16,6 +16,7 @@
 import { PauseFlag } from '../../hypervisor/platform';
 
 const { BLOCKED, DOWN, PARKED, STOP } = PauseFlag;
+const MUST_WAIT = BLOCKED | DOWN;
 
 /** Sleeps below this make halt polling longer, others end it. */
 const SHORT_SLEEP_NS = 200_000;
@@ -55,13 +56,23 @@ export class Parking {
     this.rounds = haltPolling ? ROUNDS_ALONE : ROUNDS_SHARED;
   }
 
-  /** Returns when the vCPU may run or has to leave; see {@link stopping}. */
+  /** Watches the pause flags for a moment; true if the vCPU may run again. */
+  watch(): boolean {
+    const { flags, index } = this;
+    for (let looks = this.looks; looks > 0; looks--) {
+      const seen = Atomics.load(flags, index);
+      if ((seen & MUST_WAIT) === 0) return true;
+      if ((seen & STOP) !== 0) return false;
+    }
+    return false;
+  }
+
+  /** Sleeps; returns when the vCPU may run or has to leave, see {@link stopping}. */
   waitUntilRunnable(): void {
-    if (this.haltPolling && this.watch()) return;
     const start = this.now();
     this.sleep();
     const sleptNs = this.now() - start;
-    if (sleptNs > SHORT_SLEEP_NS) this.looks = 0;
+    if (!this.haltPolling || sleptNs > SHORT_SLEEP_NS) this.looks = 0;
     else this.looks = Math.min(Math.max(this.looks * 2, FIRST_LOOKS), MAX_LOOKS);
   }
 
@@ -86,25 +97,13 @@ export class Parking {
     Atomics.wait(this.bench, 0, 0, STAND_BACK_MS);
   }
 
-  private watch(): boolean {
-    const { flags, index } = this;
-    for (let looks = this.looks; looks > 0; looks--) {
-      if (mayLeave(Atomics.load(flags, index))) return true;
-    }
-    return false;
-  }
-
   private sleep(): void {
     const { flags, index } = this;
     for (;;) {
       const seen = Atomics.or(flags, index, PARKED) | PARKED;
-      if (mayLeave(seen)) break;
+      if ((seen & MUST_WAIT) === 0 || (seen & STOP) !== 0) break;
       Atomics.wait(flags, index, seen);
     }
     Atomics.and(flags, index, ~PARKED);
   }
-}
-
-function mayLeave(flags: number): boolean {
-  return (flags & (BLOCKED | DOWN)) === 0 || (flags & STOP) !== 0;
 }

@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { ResourceLimits, Worker } from 'node:worker_threads';
+import type { MessagePort, ResourceLimits, Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 
 /** Beyond any machine's vCPUs; a pool never queues a task while it has fewer threads than this. */
@@ -13,7 +13,7 @@ const MAX_THREADS = 4096;
 const IDLE_TIMEOUT_MS = 10_000;
 
 /** What a thread can be: the exports of workers/machine.ts. */
-export type ThreadRole = 'vcpu' | 'timer' | 'device';
+export type ThreadRole = 'vcpu' | 'timer' | 'device' | 'lockstep';
 
 /** The compiled worker, also when this file itself is executed as TypeScript. */
 function workerFile(): string {
@@ -61,9 +61,19 @@ export class WorkerPool {
   /**
    * Runs a task on a thread of its own. Rejects when the thread ends before the task does.
    * @param signal - for {@link terminate}
+   * @param transfer - ports in the task: the thread gets them
    */
-  run(role: ThreadRole, task: unknown, signal?: AbortSignal): Promise<unknown> {
-    return this.piscina.run(task, { name: role, ...(signal === undefined ? {} : { signal }) });
+  run(
+    role: ThreadRole,
+    task: unknown,
+    signal?: AbortSignal,
+    transfer: readonly MessagePort[] = [],
+  ): Promise<unknown> {
+    return this.piscina.run(task, {
+      name: role,
+      ...(signal === undefined ? {} : { signal }),
+      ...(transfer.length === 0 ? {} : { transferList: [...transfer] }),
+    });
   }
 
   /**

@@ -2,12 +2,10 @@
  * `run`: boots a scenario's machine on worker threads and lets it run free.
  */
 
-import { ScenarioError } from '../errors';
 import { planMachine } from '../machine-plan';
+import { resolveScenario } from '../resolve-scenario';
 import type { RunResult } from '../run-result';
-import { isScenario, type Scenario } from '../scenario';
-import { bundleScenario } from '../scenario-bundle';
-import { evaluateScenario, type ScenarioSource } from '../scenario-source';
+import type { Scenario } from '../scenario';
 import { MachineRun } from './machine-run';
 import { WorkerPool } from './pool';
 import { checkRunOptions, type RunOptions } from './run-options';
@@ -27,28 +25,4 @@ export async function run(scenario: string | Scenario, options: RunOptions = {})
   const plan = planMachine(subject, checked);
   const pool = WorkerPool.withLimits({ maxOldGenerationSizeMb: checked.memoryLimitMb });
   return await new MachineRun(plan, source, pool, checked).execute();
-}
-
-/** A scenario together with what worker threads evaluate to get the same one. */
-async function resolveScenario(
-  scenario: string | Scenario,
-): Promise<{ readonly subject: Scenario; readonly source: ScenarioSource }> {
-  if (typeof scenario === 'string') {
-    const source = await bundleScenario(scenario);
-    return { subject: evaluateScenario(source), source };
-  }
-  if (!isScenario(scenario)) {
-    throw new ScenarioError(
-      'SCENARIO_INVALID',
-      'run takes the path of a scenario file or the result of defineScenario',
-    );
-  }
-  const { file } = scenario.origin;
-  if (file === undefined) {
-    throw new ScenarioError(
-      'SCENARIO_MISSING',
-      `scenario '${scenario.name}' is not defined in a file: threads need one`,
-    );
-  }
-  return { subject: scenario, source: await bundleScenario(file) };
 }

@@ -67,6 +67,7 @@ class VcpuThread implements GuestHooks {
     const image = task.image.domains[task.domainIndex];
     if (image === undefined) throw new RangeError(`no domain ${task.domainIndex}`);
     this.machine = new MachineThread(task, {
+      watch: () => this.watch(),
       deschedule: () => this.deschedule(),
       yield: () => this.parking.yield(),
       stopping: () => this.parking.stopping,
@@ -137,9 +138,15 @@ class VcpuThread implements GuestHooks {
     this.machine.stopVcpus(domainIndex);
   }
 
+  private watch(): boolean {
+    if (!this.parking.watch()) return false;
+    this.machine.control.countWake(this.slot);
+    return true;
+  }
+
   private deschedule(): void {
-    this.machine.control.countDeschedule(this.slot);
     this.parking.waitUntilRunnable();
+    this.machine.control.countWake(this.slot);
     this.leaveIfStopped();
   }
 
