@@ -8,10 +8,10 @@
  *
  * The hypervisor is the real one here, which takes those locks; the port is one end of a channel within the domain.
  * 1. vCPU 0 sends. The hypervisor reads that the port notifies vCPU 0.
- * 2. vCPU 1 moves the port as a kernel should: mask, bind to itself, change the filters, unmask by hypercall. The
- *    unmask looks at the pending bit: not set yet, so nothing is to be announced.
+ * 2. vCPU 1 moves the port as a kernel should: mask, bind to itself, note that it serves the port from now on, unmask by
+ *    hypercall. The unmask looks at the pending bit: not set yet, so there is nothing to announce.
  * 3. The send goes on: pending bit, not masked, selector bit and upcall flag of vCPU 0.
- * 4. vCPU 0 takes the upcall and skips the port, which is not its own any more.
+ * 4. vCPU 0 takes the upcall and skips the port, which it does not serve any more.
  * Pending, unmasked, nothing announced to its vCPU: a dead port, though the guest kept to the rules.
  *
  * Invariant: at rest, a port that is pending and not masked has the upcall flag of the vCPU set to which it is bound now.
@@ -21,9 +21,9 @@
  * The right place for a cure is the hypervisor: choose the vCPU after setting the pending bit, and look again. A guest can
  * help itself (variant fixed): a vCPU that meets a port which is pending, unmasked and not its own does not skip it but
  * sets the mask bit and unmasks it by hypercall, which announces it where it is bound now. The price is a
- * hypercall, and a spurious announcement, each time it merely meets a neighbour's event. The mover changes the filters
- * after it has bound the port, or the announcement could come back. Without filters (variant unfiltered) whoever
- * takes the upcall serves the port, and the move loses nothing either.
+ * hypercall, and a spurious announcement, each time it merely meets a neighbour's event. The mover binds the port
+ * before it changes who serves it, or the announcement could come back. If vCPUs have no ports of their own (variant
+ * unfiltered), whoever takes the upcall serves the port, and the move loses nothing either.
  *
  *   upcall explore examples/races/r21-send-races-with-rebind.ts
  *   upcall explore examples/races/r21-send-races-with-rebind.ts --args '{"variant":"fixed"}'
@@ -40,7 +40,8 @@ const FAR_END = 2;
 export default defineScenario({
   name: 'r21-send-races-with-rebind',
   description: 'a send announces its event to the vCPU that the port was moved away from meanwhile',
-  words: { filter: [BIT, 0] },
+  /** The vCPU that serves PORT: the private filters of both vCPUs in one word. */
+  words: { server: 0 },
   args: { variant: 'buggy' },
   setup({ domain }) {
     const { evtchn } = domain.hypercall;
@@ -53,7 +54,7 @@ export default defineScenario({
     (vcpu) => {
       const { variant } = vcpu.domain.args;
       const { info } = vcpu;
-      const { filter } = vcpu.words;
+      const { server } = vcpu.words;
       const { evtchn } = vcpu.hypercall;
       const pending = vcpu.sharedInfo.evtchn_pending.word(0);
       const mask = vcpu.sharedInfo.evtchn_mask.word(0);
@@ -61,7 +62,7 @@ export default defineScenario({
         info.evtchn_upcall_pending.write(0);
         if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
         if ((pending.read() & ~mask.read() & BIT) === 0) return;
-        if (variant === 'unfiltered' || (filter[0].load() & BIT) !== 0) {
+        if (variant === 'unfiltered' || server.load() === vcpu.id) {
           pending.and(~BIT);
         } else if (variant === 'fixed') {
           mask.or(BIT);
@@ -74,12 +75,10 @@ export default defineScenario({
     },
     // Never enables upcalls: what was announced to it is still there at the end.
     (vcpu) => {
-      const { filter } = vcpu.words;
       const { evtchn } = vcpu.hypercall;
       vcpu.sharedInfo.evtchn_mask.word(0).or(BIT);
       evtchn.bindVcpu(PORT, 1);
-      filter[0].and(~BIT);
-      filter[1].or(BIT);
+      vcpu.words.server.store(1);
       evtchn.unmask(PORT);
     },
   ],

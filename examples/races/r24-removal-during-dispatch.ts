@@ -4,9 +4,9 @@
  * Where: Linux 073d0552ead5 (XSA-331, CVE-2020-27675). The lock it added could deadlock (87797fad6cce, XSA-441,
  * CVE-2023-34324); today the record is freed after a grace period.
  *
- * 1. vCPU 0 takes the upcall and looks up the port's record.
+ * 1. vCPU 0 takes the upcall, looks up the port's record, runs the handler.
  * 2. vCPU 1 clears the table's entry, closes the port, frees the record.
- * 3. vCPU 0 uses the record.
+ * 3. vCPU 0 uses the record to end the interrupt.
  *
  * Invariant: a record used by an upcall is alive.
  * Seen as: assertion (in the upcall), under sc and tso. It takes one preemption.
@@ -23,12 +23,14 @@ import { defineScenario } from 'upcall';
 
 const PORT = 1;
 const BIT = 1 << PORT;
+/** What the handler reads, and what stopping the device reads: both take their time. */
+const DEVICE_REGISTERS = 8;
 
 export default defineScenario({
   name: 'r24-removal-during-dispatch',
   description: 'an upcall uses the record of a port that another vCPU is removing',
   /** The entry of the port in the kernel's table, and whether the record it leads to is allocated. */
-  words: { entry: 1, alive: 1, upcalls: 0, lock: 0 },
+  words: { entry: 1, alive: 1, upcalls: 0, lock: 0, device: 0 },
   args: { variant: 'buggy' },
   setup({ domain }) {
     domain.hypercall.evtchn.bindIpi(0);
@@ -38,12 +40,13 @@ export default defineScenario({
     (vcpu) => {
       const { variant } = vcpu.domain.args;
       const { info } = vcpu;
-      const { alive, entry, lock, upcalls } = vcpu.words;
+      const { alive, device, entry, lock, upcalls } = vcpu.words;
       const pending = vcpu.sharedInfo.evtchn_pending.word(0);
 
       function dispatch(): void {
         if (entry.load() === 0) return;
         pending.and(~BIT);
+        for (let register = 0; register < DEVICE_REGISTERS; register++) device.read();
         vcpu.assert(alive.load() === 1, 'the record was freed while the upcall uses it');
       }
 
@@ -67,7 +70,8 @@ export default defineScenario({
     },
     (vcpu) => {
       const { variant } = vcpu.domain.args;
-      const { alive, entry, lock, upcalls } = vcpu.words;
+      const { alive, device, entry, lock, upcalls } = vcpu.words;
+      for (let register = 0; register < DEVICE_REGISTERS; register++) device.read();
       if (variant === 'locked') while (lock.compareExchange(0, 1) !== 0) vcpu.relax();
       entry.store(0);
       vcpu.hypercall.evtchn.close(PORT);

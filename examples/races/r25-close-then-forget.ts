@@ -3,9 +3,9 @@
  *
  * Where: Linux fa765c4b4aed, whose message shows the two CPUs.
  *
- * 1. vCPU 0 closes its port. The number is free.
- * 2. vCPU 1 binds a port and is given that number; it enters itself in the table.
- * 3. vCPU 0 clears the table's entry.
+ * 1. vCPU 0 closes its two ports. Their numbers are free.
+ * 2. vCPU 1 binds a port and is given one of them; it enters itself in the table.
+ * 3. vCPU 0 clears the table's entries.
  * Events of the new owner find no handler.
  *
  * Invariant: the table's entry of a port names its owner.
@@ -16,7 +16,7 @@
  */
 import { defineScenario } from 'upcall';
 
-const PORT = 1;
+const OLD_PORTS = [1, 2] as const;
 const OLD_OWNER = 1;
 const NEW_OWNER = 2;
 
@@ -24,27 +24,27 @@ export default defineScenario({
   name: 'r25-close-then-forget',
   description: 'the table entry of a closed port is cleared after the number was given to a new owner',
   /** Owners by port. */
-  words: { table: [0, OLD_OWNER, 0] },
+  words: { table: [0, OLD_OWNER, OLD_OWNER, 0] },
   args: { variant: 'buggy' },
   setup({ domain }) {
-    domain.hypercall.evtchn.bindIpi(0);
+    for (const _ of OLD_PORTS) domain.hypercall.evtchn.bindIpi(0);
   },
   guests: [
     (vcpu) => {
       const fixed = vcpu.domain.args.variant === 'fixed';
-      const entry = vcpu.words.table[PORT];
-      if (fixed) entry.store(0);
-      vcpu.hypercall.evtchn.close(PORT);
-      if (!fixed) entry.store(0);
+      const { table } = vcpu.words;
+      if (fixed) for (const port of OLD_PORTS) table[port].store(0);
+      for (const port of OLD_PORTS) vcpu.hypercall.evtchn.close(port);
+      if (!fixed) for (const port of OLD_PORTS) table[port].store(0);
     },
     (vcpu) => {
       const port = vcpu.hypercall.evtchn.bindIpi(1);
-      vcpu.words.table[port as 1 | 2].store(NEW_OWNER);
+      vcpu.words.table[port as 1 | 2 | 3].store(NEW_OWNER);
       return port;
     },
   ],
   check({ words, results }) {
-    const port = results[1] as 1 | 2;
+    const port = results[1] as 1 | 2 | 3;
     if (words.table[port].read() !== NEW_OWNER) throw new Error(`port ${port} is in use and the table has no owner`);
   },
 });

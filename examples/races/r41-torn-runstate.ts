@@ -4,9 +4,9 @@
  * Where: xen 2529c850ea, which gave the record an update flag that a guest can ask for.
  *
  * The hypervisor is the real one here: vCPU 0 has a runstate area and sleeps until its timer fires; the hypervisor rewrites
- * the area when vCPU 0 goes to sleep and when it goes on.
+ * the area when vCPU 0 goes to sleep and when it goes on. vCPU 1 looks once the timer has fired.
  * 1. vCPU 1 reads state_entry_time.
- * 2. The timer fires, vCPU 0 goes on, and the hypervisor accounts for its sleep.
+ * 2. vCPU 0 goes on, and the hypervisor accounts for its sleep.
  * 3. vCPU 1 reads the times: they belong to another moment.
  *
  * Invariant: the times add up to state_entry_time.
@@ -15,7 +15,8 @@
  * anything and clears it last; a reader does not trust what it read while the bit is set, or if state_entry_time is another
  * afterwards. It would try again; here it gives up, which keeps the search short.
  * The low half of state_entry_time has to be read before the half with the flag. The other way round the flag may
- * come after the first read and the new low half before the second: old times pass for new ones (variant flag-first).
+ * come after the first read and the new low half before the second: old times pass for new ones (variant flag-first,
+ * three preemptions).
  *
  *   upcall explore examples/races/r41-torn-runstate.ts
  *   upcall explore examples/races/r41-torn-runstate.ts --args '{"variant":"flag-first"}'
@@ -36,6 +37,7 @@ export default defineScenario({
   name: 'r41-torn-runstate',
   description: 'the runstate record of a vCPU is read by another while the hypervisor rewrites it',
   abi: 'x86_64',
+  words: { ticks: 0 },
   args: { variant: 'buggy' },
   setup({ domain, args }) {
     const { hypercall } = domain;
@@ -50,14 +52,15 @@ export default defineScenario({
     (vcpu) => {
       const { info } = vcpu;
       const pending = vcpu.sharedInfo.evtchn_pending.word(0);
-      let ticks = 0;
+      const { ticks } = vcpu.words;
       vcpu.onUpcall(() => {
         info.evtchn_upcall_pending.write(0);
         info.evtchn_pending_sel.lo.exchange(0);
-        if (pending.exchange(0) !== 0) ticks++;
+        ticks.store(1);
+        pending.store(0);
       });
       vcpu.hypercall.timer.setTimerOp(WAKE_UP_NS);
-      while (ticks === 0) {
+      while (ticks.read() === 0) {
         vcpu.block();
         info.evtchn_upcall_mask.write(1);
       }
@@ -65,6 +68,8 @@ export default defineScenario({
     (vcpu) => {
       const { variant } = vcpu.domain.args;
       const { memory } = vcpu;
+      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+      while (pending.load() === 0 && vcpu.words.ticks.load() === 0) vcpu.relax();
       const early = variant === 'flag-first' ? memory.read32(ENTRY_TIME_HIGH) : 0;
       const entryTime = memory.read32(ENTRY_TIME_LOW);
       const flag = variant === 'fixed' ? memory.read32(ENTRY_TIME_HIGH) : early;

@@ -6,8 +6,10 @@ import { expect } from 'chai';
 import { type ExploreOptions, type ExploreResult, explore, replay } from '../../lib';
 import type { RaceRow } from './row';
 import { TABLE_A } from './table-a';
+import { ALSO_HOLD, TABLE_B } from './table-b';
 
-const ROWS: readonly RaceRow[] = [...TABLE_A];
+const ROWS: readonly RaceRow[] = [...TABLE_A, ...TABLE_B];
+const CURED = [...new Set(ROWS.map(({ file }) => file))].map((file) => ({ file, variant: 'fixed' }));
 const MODELS = ['sc', 'tso'] as const;
 const STRATEGIES = ['random', 'pct', 'pos', 'dfs', 'dpor'] as const;
 
@@ -72,11 +74,11 @@ async function expectProof(exploration: Promise<ExploreResult>): Promise<void> {
 describe('races', () => {
   for (const row of ROWS) describe(`${row.file}, ${row.variant ?? 'buggy'}`, () => describeFaulty(row));
 
-  for (const file of new Set(ROWS.map((row) => row.file))) {
-    describe(`${file}, fixed`, () => {
+  for (const { file, variant } of [...CURED, ...ALSO_HOLD]) {
+    describe(`${file}, ${variant}`, () => {
       for (const memoryModel of MODELS) {
         it(`holds under ${memoryModel}, proven by exhausting the space`, async () => {
-          await expectProof(explore(pathOf(file), { memoryModel, args: { variant: 'fixed' } }));
+          await expectProof(explore(pathOf(file), { memoryModel, args: { variant } }));
         });
       }
     });

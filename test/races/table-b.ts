@@ -1,0 +1,84 @@
+/** Races of moved ports, life times, storms, records read while they change, and one of emulators: R21 to R46. */
+import type { Budget, RaceRow } from './row';
+
+const BOTH = ['sc', 'tso'] as const;
+const TSO = ['tso'] as const;
+
+/** About five times what seed 1 takes, or a dozen seeds at worst. */
+const EASY: Budget = { random: 500, pct: 500, pos: 500, dfs: 500, dpor: 100 };
+/** Most of one vCPU's steps have to fit into a few of the other's: uniformly random switching meets that seldom. */
+const NARROW: Budget = { ...EASY, random: 50_000, pct: 2000, pos: 2000 };
+/** Three preemptions, each at one place only. */
+const DEEP: Budget = { random: 100_000, pct: 200_000, pos: 20_000, dfs: 100_000, dpor: 500 };
+
+export const TABLE_B: readonly RaceRow[] = [
+  { file: 'r21-send-races-with-rebind', kind: 'assertion', models: BOTH, preemptions: 1, budget: NARROW },
+  { file: 'r22-two-vcpus-in-one-handler', kind: 'assertion', models: BOTH, preemptions: 1, budget: NARROW },
+  { file: 'r23-one-mask-bit-two-owners', kind: 'assertion', models: BOTH, preemptions: 1, budget: NARROW },
+  {
+    file: 'r23-one-mask-bit-two-owners',
+    variant: 'as-found',
+    kind: 'assertion',
+    models: BOTH,
+    preemptions: 3,
+    pctDepth: 5,
+    budget: DEEP,
+  },
+  { file: 'r24-removal-during-dispatch', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  {
+    file: 'r24-removal-during-dispatch',
+    variant: 'locked',
+    kind: 'livelock',
+    models: BOTH,
+    preemptions: 1,
+    budget: EASY,
+  },
+  { file: 'r25-close-then-forget', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  { file: 'r26-port-reused-with-old-state', kind: 'deadlock', models: BOTH, preemptions: 0, budget: EASY },
+  { file: 'r27-reset-against-lock-free-user', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  { file: 'r28-count-before-object', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  { file: 'r29-event-storm', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  { file: 'r36-vcpu-info-moved-under-sender', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  { file: 'r40-torn-wallclock', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  {
+    file: 'r40-torn-wallclock',
+    variant: 'odd-accepted',
+    kind: 'assertion',
+    models: BOTH,
+    preemptions: 1,
+    budget: EASY,
+  },
+  {
+    file: 'r40-torn-wallclock',
+    variant: 'no-second-look',
+    kind: 'assertion',
+    models: BOTH,
+    preemptions: 1,
+    budget: EASY,
+  },
+  {
+    file: 'r40-torn-wallclock',
+    variant: 'late-version',
+    kind: 'assertion',
+    models: BOTH,
+    preemptions: 1,
+    budget: EASY,
+  },
+  { file: 'r41-torn-runstate', kind: 'assertion', models: BOTH, preemptions: 1, budget: NARROW },
+  {
+    file: 'r41-torn-runstate',
+    variant: 'flag-first',
+    kind: 'assertion',
+    models: BOTH,
+    preemptions: 3,
+    pctDepth: 4,
+    budget: DEEP,
+  },
+  { file: 'r46-sender-reads-targets-mask', kind: 'deadlock', models: TSO, preemptions: 0, budget: EASY },
+];
+
+/** Further variants that are proven to hold, besides `fixed` of every file. */
+export const ALSO_HOLD = [
+  { file: 'r21-send-races-with-rebind', variant: 'unfiltered' },
+  { file: 'r36-vcpu-info-moved-under-sender', variant: 'xen' },
+] as const;
