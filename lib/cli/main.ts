@@ -7,6 +7,7 @@
  * 70 a defect of Upcall itself, with its stack; 130 interrupted.
  */
 import { Command, CommanderError } from 'commander';
+import { ScenarioError } from '../engine/errors';
 import { registerBench } from './bench';
 import { registerExamples } from './examples';
 import { registerExplore } from './explore';
@@ -47,6 +48,11 @@ function oneLine(message: string): string {
     .trim();
 }
 
+/** What the user can mend: usage, or a scenario that cannot be used. */
+function isBadInput(error: unknown): error is Error {
+  return error instanceof CommanderError || error instanceof UsageError || error instanceof ScenarioError;
+}
+
 /** Runs the command; the status goes to process.exitCode, so that output is not cut off. */
 export async function main(argv: readonly string[]): Promise<void> {
   exitOnClosedPipe();
@@ -56,7 +62,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     else await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
-    if (error instanceof CommanderError || error instanceof UsageError) {
+    if (isBadInput(error)) {
       process.stderr.write(`upcall: ${oneLine(error.message)}\n`);
       process.exitCode = WRONG_USAGE;
     } else {

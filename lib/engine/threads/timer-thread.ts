@@ -35,7 +35,7 @@ export function runTimers(task: TimerTask): void {
     const next = hypervisor.runExpiredTimers(now);
     if (sequence !== seen) lingered = false;
     seen = sequence;
-    const planNs = lingered ? next : Math.min(next, now + LINGER_NS);
+    const planNs: number = lingered ? next : Math.min(next, now + LINGER_NS);
     lingered = planNs !== next;
     control.planTimer(planNs);
     const deadlineNs = Math.min(planNs, hypervisor.nextDeadline());
