@@ -11,7 +11,7 @@
  * Invariant: a record used by an upcall is alive.
  * Seen as: assertion (in the upcall), under sc and tso. It takes one preemption.
  * Variant locked is the shape of what was wrong with the lock, not its exact cycle: the upcall waits for the lock,
- * and its holder waits for the upcall to end. Seen as: livelock, since both spin.
+ * and its holder waits for the upcall to end. Seen as: deadlock, under sc and tso. It takes one preemption.
  * The cure: vCPU 1 takes the entry out, then waits until no upcall is under way, and holds nothing meanwhile. An upcall
  * that begins later does not find the entry. Each side stores and then looks at the other's word: both are atomic.
  *
@@ -20,11 +20,23 @@
  *   upcall explore examples/races/r24-removal-during-dispatch.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
+import type { Vcpu, Word } from 'upcall/guest';
 
 const PORT = 1;
 const BIT = 1 << PORT;
 /** What the handler reads, and what stopping the device reads: both take their time. */
 const DEVICE_REGISTERS = 8;
+
+/** Sleeps until the word is 0. */
+function awaitZero(vcpu: Vcpu, word: Word): void {
+  for (let value = word.load(); value !== 0; value = word.load()) vcpu.memory.wait32(word.address, value);
+}
+
+/** Adds to a word that somebody may wait for. */
+function change(vcpu: Vcpu, word: Word, by: number): void {
+  word.add(by);
+  vcpu.memory.notify32(word.address);
+}
 
 export default defineScenario({
   name: 'r24-removal-during-dispatch',
@@ -59,10 +71,10 @@ export default defineScenario({
           return;
         }
         upcalls.add(1);
-        if (variant === 'locked') while (lock.compareExchange(0, 1) !== 0) vcpu.relax();
+        if (variant === 'locked') while (lock.compareExchange(0, 1) !== 0) awaitZero(vcpu, lock);
         dispatch();
-        if (variant === 'locked') lock.store(0);
-        upcalls.add(-1);
+        if (variant === 'locked') change(vcpu, lock, -1);
+        change(vcpu, upcalls, -1);
       });
 
       info.evtchn_upcall_mask.write(0);
@@ -72,12 +84,12 @@ export default defineScenario({
       const { variant } = vcpu.domain.args;
       const { alive, device, entry, lock, upcalls } = vcpu.words;
       for (let register = 0; register < DEVICE_REGISTERS; register++) device.read();
-      if (variant === 'locked') while (lock.compareExchange(0, 1) !== 0) vcpu.relax();
+      if (variant === 'locked') while (lock.compareExchange(0, 1) !== 0) awaitZero(vcpu, lock);
       entry.store(0);
       vcpu.hypercall.evtchn.close(PORT);
-      if (variant !== 'buggy') while (upcalls.load() !== 0) vcpu.relax();
+      if (variant !== 'buggy') awaitZero(vcpu, upcalls);
       alive.store(0);
-      if (variant === 'locked') lock.store(0);
+      if (variant === 'locked') change(vcpu, lock, -1);
     },
   ],
 });

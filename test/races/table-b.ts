@@ -28,7 +28,7 @@ export const TABLE_B: readonly RaceRow[] = [
   {
     file: 'r24-removal-during-dispatch',
     variant: 'locked',
-    kind: 'livelock',
+    kind: 'deadlock',
     models: BOTH,
     preemptions: 1,
     budget: EASY,
