@@ -1,7 +1,8 @@
 /**
- * Worker entry of the free-running engine: what a thread of a machine can be. One entry for all three, so that a warm
- * thread serves as any of them.
+ * Worker entry of the engines on threads: what a thread of a machine can be. One entry for all, so that a warm thread
+ * serves as any of them.
  */
+export { runLockstepProgram as lockstep } from '../lib/engine/lockstep/lockstep-thread';
 export { runDevice as device } from '../lib/engine/threads/device-thread';
 export { runTimers as timer } from '../lib/engine/threads/timer-thread';
 export { runVcpu as vcpu } from '../lib/engine/threads/vcpu-thread';

@@ -115,8 +115,8 @@ export class StepMachine<E extends StepEngine = StepEngine> {
   actorName(actor: number): string {
     const { programs } = this;
     if (actor < programs.length) return (programs[actor] as Program).name;
-    const buffer = actor - programs.length;
-    return buffer < programs.length ? `store buffer of ${(programs[buffer] as Program).name}` : 'time';
+    const buffer = this.setup.memoryModel === 'tso' ? programs[actor - programs.length] : undefined;
+    return buffer === undefined ? 'time' : `store buffer of ${buffer.name}`;
   }
 
   private place(kind: Region['kind'], domainId: number): RegionPlace {

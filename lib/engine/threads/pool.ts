@@ -63,12 +63,7 @@ export class WorkerPool {
    * @param signal - for {@link terminate}
    * @param transfer - ports in the task: the thread gets them
    */
-  run(
-    role: ThreadRole,
-    task: unknown,
-    signal?: AbortSignal,
-    transfer: readonly MessagePort[] = [],
-  ): Promise<unknown> {
+  run(role: ThreadRole, task: unknown, signal?: AbortSignal, transfer: readonly MessagePort[] = []): Promise<unknown> {
     return this.piscina.run(task, {
       name: role,
       ...(signal === undefined ? {} : { signal }),

@@ -5,7 +5,7 @@ import { show } from '../scenario-validation';
 
 /** A guest may be this long without a hypercall, an upcall or a line of output. */
 const DEFAULT_WATCHDOG_MS = 10_000;
-const DEFAULT_MEMORY_LIMIT_MB = 256;
+export const DEFAULT_MEMORY_LIMIT_MB = 256;
 const LEAST_MEMORY_LIMIT_MB = 8;
 
 /** A line from the console or the log of a run. */

@@ -1,0 +1,99 @@
+/** What an execution has come to, in the words of the inline engine. */
+import { deadlock, type EngineFailure, failureOfError, livelock, spinningInVain } from '../inline/failure';
+import { describeOp, Op } from '../inline/ops';
+import type { StepMachine } from '../inline/step-machine';
+import type { DirectEngine } from './direct-engine';
+import type { ProgramReport } from './lockstep-thread';
+import { EVENT, EXPECTED_EVENT, Outcome } from './shared-words';
+
+export interface Verdict {
+  readonly failure: EngineFailure | null;
+  /** Number of the step at which the schedule or what was expected was left; -1. */
+  readonly divergedAt: number;
+}
+
+/**
+ * Reads the outcome out of the machine's words; runs the scenario's check if all programs have ended. What the check
+ * writes stays in the machine's memory.
+ */
+export function verdictOf(machine: StepMachine<DirectEngine>, reports: readonly ProgramReport[]): Verdict {
+  const { words } = machine.engine.state;
+  const { outcome, outcomeActor: actor } = words;
+  switch (outcome) {
+    case Outcome.DONE:
+      return held(check(machine, reports));
+    case Outcome.FAILED: {
+      const failure = reports[actor]?.failure;
+      if (failure === undefined) throw new Error(`lockstep engine: program ${actor} failed without a word`);
+      return held({ ...failure, actor });
+    }
+    case Outcome.DEADLOCK:
+      return held(describeDeadlock(machine));
+    case Outcome.LIVELOCK:
+      return held(livelock(words.maxSteps));
+    case Outcome.SPINNING:
+      return held(spinningInVain(machine.programs, (program) => words.pendingKind(program)));
+    case Outcome.DIVERGED: {
+      const message = `step ${words.depth + 1}: the schedule names ${machine.actorName(actor)}, ${whyNot(machine, actor)}`;
+      return { failure: { kind: 'nondeterminism', message, actor }, divergedAt: words.depth };
+    }
+    case Outcome.DIFFERENT:
+      return { failure: describeDifference(machine, actor), divergedAt: words.depth - 1 };
+    default:
+      throw new Error(`lockstep engine: outcome ${outcome}`);
+  }
+}
+
+function held(failure: EngineFailure | null): Verdict {
+  return { failure, divergedAt: -1 };
+}
+
+function check(machine: StepMachine<DirectEngine>, reports: readonly ProgramReport[]): EngineFailure | null {
+  try {
+    machine.check(reports.map(({ value }) => value));
+    return null;
+  } catch (thrown) {
+    return failureOfError(thrown, 'assertion', -1);
+  }
+}
+
+function describeDeadlock(machine: StepMachine<DirectEngine>): EngineFailure {
+  const { words } = machine.engine.state;
+  const waiting = [...machine.programs.keys()].filter(
+    (program) => !machine.programs[program]?.daemon && !hasEnded(words.pendingKind(program)),
+  );
+  const waits = waiting.map(
+    (program) => `${machine.actorName(program)} ${machine.describeWait(program, words.pendingKind(program))}`,
+  );
+  return deadlock(waits, waiting[0] ?? -1);
+}
+
+function hasEnded(kind: number): boolean {
+  return kind === Op.END || kind === Op.CRASH;
+}
+
+function whyNot(machine: StepMachine<DirectEngine>, actor: number): string {
+  const { words, tso } = machine.engine.state;
+  const { programs } = words;
+  if (actor < programs) {
+    const kind = words.pendingKind(actor);
+    return hasEnded(kind) ? 'which has ended' : `which waits in ${describeOp(words.pendingTag(actor))}`;
+  }
+  if (tso && actor < 2 * programs) return 'which is empty';
+  return actor === programs * (tso ? 2 : 1) ? 'which does not pass while others can go on' : 'and there is none';
+}
+
+function describeDifference(machine: StepMachine<DirectEngine>, actor: number): EngineFailure {
+  const { words } = machine.engine.state;
+  const event = words.depth - 1;
+  const made = describeEvent(machine, words.trace, event * EVENT);
+  const was = describeEvent(machine, words.expected, event * EXPECTED_EVENT);
+  const message = `step ${event + 1}: ${made} where the earlier execution of the same schedule has ${was}`;
+  return { kind: 'nondeterminism', message, actor };
+}
+
+/** An event whose first slots are actor, tag, operand, expected value and result. */
+function describeEvent(machine: StepMachine<DirectEngine>, events: Float64Array, at: number): string {
+  const [actor = 0, tag = 0, operand, , result] = events.subarray(at, at + EXPECTED_EVENT);
+  return `${machine.actorName(actor)} in ${describeOp(tag)} operand ${operand} with result ${result}`;
+}
