@@ -56,7 +56,7 @@ export class XenVersion {
   /**
    * xen_version as a C guest calls it.
    * @param command - XENVER_*
-   * @returns a result or 0; -EFAULT, -EINVAL, -EPERM, -ENODATA, -ENOSYS
+   * @returns a result or 0; -EFAULT, -EINVAL, -EPERM, -ENODATA, -ENOBUFS, -ENOSYS
    */
   op(current: HvVcpu, command: number, address: number): number {
     const { domain } = current;
@@ -80,9 +80,17 @@ export class XenVersion {
       case XENVER.XENVER_guest_handle:
         return this.putHandle(domain, address);
       case XENVER.XENVER_commandline:
-        return this.putText(domain, address, domain.config.privileged ? '' : '<denied>', COMMAND_LINE_BYTES);
+        return this.putText(domain, address, commandLine(domain), COMMAND_LINE_BYTES);
       case XENVER.XENVER_build_id:
         return domain.config.privileged ? -Errno.ENODATA : -Errno.EPERM;
+      case XENVER.XENVER_extraversion2:
+        return this.putVariable(domain, address, EXTRA_VERSION);
+      case XENVER.XENVER_capabilities2:
+        return this.putVariable(domain, address, CAPABILITIES[domain.abi]);
+      case XENVER.XENVER_changeset2:
+        return this.putVariable(domain, address, CHANGESET);
+      case XENVER.XENVER_commandline2:
+        return this.putVariable(domain, address, commandLine(domain));
       default:
         return -Errno.ENOSYS;
     }
@@ -94,6 +102,18 @@ export class XenVersion {
     this.encoder.encodeInto(text, field);
     putBytes(domain.guest, address, field);
     return 0;
+  }
+
+  /** xen_varbuf_t: the size of the buffer in, the text without a terminator out. A null pointer asks for its length. */
+  private putVariable(domain: HvDomain, address: number, text: string): number {
+    const bytes = this.encoder.encode(text);
+    if (bytes.length === 0) return -Errno.ENODATA;
+    if (address === 0) return bytes.length;
+    if (!domain.isReadable(address, 4)) return -Errno.EFAULT;
+    if (getUint32(domain.guest, address) < bytes.length) return -Errno.ENOBUFS;
+    if (!domain.isWritable(address + 4, bytes.length)) return -Errno.EFAULT;
+    putBytes(domain.guest, address + 4, bytes);
+    return bytes.length;
   }
 
   private putCompileInfo(domain: HvDomain, address: number): number {
@@ -134,6 +154,11 @@ export class XenVersion {
     domain.guest.write8(address + 15, domain.id & 0xff);
     return 0;
   }
+}
+
+/** Xen's own command line, which ordinary domains are not told. */
+function commandLine(domain: HvDomain): string {
+  return domain.config.privileged ? '' : '<denied>';
 }
 
 function features(domain: HvDomain): number {
