@@ -105,7 +105,8 @@ export class Events {
    *
    * The port is masked until the handler stands and the filter lets it pass; the unmask looks at the pending bit once
    * more. An event that comes at any moment since the port exists is then delivered: its bit is still pending,
-   * because nobody without a handler clears it.
+   * because nobody without a handler clears it. For a send that is under way while the port moves here from another
+   * vCPU, see {@link rebind}.
    * @returns the port
    * @throws HypercallError EINVAL: not a port that can move to another vCPU (an IPI or a per-vCPU VIRQ cannot)
    */
@@ -144,6 +145,10 @@ export class Events {
    * Xen redirects future events only. One noted in this vCPU's selector before is kept out by the filter from now on;
    * setting the mask bit and having the hypervisor clear it makes it look at the pending bit and announce such an
    * event on the new vCPU. The hypercall acts on a set mask bit only, hence the bit is set whatever it was.
+   *
+   * Not covered, here as in Xen: a send that has read the old vCPU as its target and sets the pending bit after all of
+   * this. It marks the old vCPU, which leaves the port alone. Move a port while nobody sends to it, or look at what it
+   * announces once more afterwards.
    * @throws HypercallError ENOENT: no such vCPU; EINVAL: the port cannot move; nothing is changed then
    */
   rebind(port: number, vcpuId: number): void {
