@@ -20,7 +20,7 @@ export interface ScenarioSource {
   readonly file: string;
   /** The bundle. */
   readonly code: string;
-  /** Its source map, JSON. */
+  /** Its source map, JSON; empty in worker threads, which leave the mapping to the main thread. */
   readonly map: string;
 }
 
@@ -97,6 +97,7 @@ function located(source: ScenarioSource, error: ScenarioError): ScenarioError {
 
 /** Where in the user's files an error was made: the innermost frame inside the bundle. */
 function positionInBundle(source: ScenarioSource, error: Error): string | undefined {
+  if (source.map === '') return undefined;
   const frame = error.stack?.split('\n').find((line) => line.includes(BUNDLE_SCHEME));
   const [, path, line, column] = /(?:\(|at )([^()]*?):(\d+):(\d+)\)?$/.exec(mapStack(source, frame ?? '')) ?? [];
   return path === undefined ? undefined : `${shorten(path)}:${line}:${column}`;
@@ -106,7 +107,7 @@ const sourceMaps = new WeakMap<ScenarioSource, SourceMap>();
 
 /** Replaces positions inside the bundle by those of the user's files, in an error's stack or any other text. */
 export function mapStack(source: ScenarioSource, stack: string): string {
-  if (!stack.includes(BUNDLE_SCHEME)) return stack;
+  if (source.map === '' || !stack.includes(BUNDLE_SCHEME)) return stack;
   let map = sourceMaps.get(source);
   if (map === undefined) {
     map = new SourceMap(JSON.parse(source.map) as SourceMapPayload);

@@ -64,16 +64,14 @@ export class Control {
   private readonly domains: Int32Array;
   private readonly figures: Float64Array;
   private readonly events: Float64Array;
+  readonly vcpus: number;
 
   constructor(readonly buffers: ControlBuffers) {
     this.flags = new Int32Array(buffers.flags);
     this.domains = new Int32Array(buffers.domains);
     this.figures = new Float64Array(buffers.figures);
     this.events = new Float64Array(buffers.events);
-  }
-
-  get vcpus(): number {
-    return this.figures.length / FIGURES;
+    this.vcpus = this.figures.length / FIGURES;
   }
 
   // Life of a vCPU's thread.
@@ -168,31 +166,9 @@ export class Control {
 
   // Figures. Plain: each is written by the thread of its vCPU (events: of its row) alone.
 
-  countHypercall(vcpu: number): void {
-    const i = vcpu * FIGURES;
-    (this.figures[i + HYPERCALLS] as number)++;
-    this.figures[i + IN_HYPERVISOR] = 1;
-  }
-
-  leaveHypervisor(vcpu: number): void {
-    this.figures[vcpu * FIGURES + IN_HYPERVISOR] = 0;
-  }
-
-  countUpcall(vcpu: number): void {
-    (this.figures[vcpu * FIGURES + UPCALLS] as number)++;
-  }
-
-  countLine(vcpu: number): void {
-    (this.figures[vcpu * FIGURES + LINES] as number)++;
-  }
-
-  countRelax(vcpu: number): void {
-    (this.figures[vcpu * FIGURES + RELAXES] as number)++;
-  }
-
-  /** The vCPU goes on after it was blocked. */
-  countWake(vcpu: number): void {
-    (this.figures[vcpu * FIGURES + WAKES] as number)++;
+  /** What the vCPU's own thread counts with. */
+  meterOf(vcpu: number): VcpuMeter {
+    return new VcpuMeter(this.figures.subarray(vcpu * FIGURES, (vcpu + 1) * FIGURES));
   }
 
   countEvent(thread: number, vcpu: number): void {
@@ -234,6 +210,38 @@ export class Control {
 
   private flag(vcpu: number, word: number): number {
     return VCPU_FLAGS + vcpu * VCPU_WORDS + word;
+  }
+}
+
+/** The figures of one vCPU, in the hands of its own thread: plain increments, no sharing of the words it writes. */
+export class VcpuMeter {
+  /** @param figures - the vCPU's, FIGURES of them */
+  constructor(private readonly figures: Float64Array) {}
+
+  countHypercall(): void {
+    (this.figures[HYPERCALLS] as number)++;
+    this.figures[IN_HYPERVISOR] = 1;
+  }
+
+  leaveHypervisor(): void {
+    this.figures[IN_HYPERVISOR] = 0;
+  }
+
+  countUpcall(): void {
+    (this.figures[UPCALLS] as number)++;
+  }
+
+  countLine(): void {
+    (this.figures[LINES] as number)++;
+  }
+
+  countRelax(): void {
+    (this.figures[RELAXES] as number)++;
+  }
+
+  /** The vCPU goes on after it was blocked. */
+  countWake(): void {
+    (this.figures[WAKES] as number)++;
   }
 }
 

@@ -2,7 +2,7 @@
 import { format } from 'node:util';
 import { toError } from '../errors';
 import { type ErrorData, errorData } from '../run-result';
-import type { Device, ToolstackDomain } from '../scenario';
+import { type Device, freezeData, type ToolstackDomain } from '../scenario';
 import { evaluateScenario, type ScenarioSource } from '../scenario-source';
 import { type DomainDescription, firstDomain, toolstackDomains } from '../toolstack';
 import { type MachineTask, MachineThread } from './machine-thread';
@@ -38,7 +38,7 @@ class ThreadDevice implements Device {
 
   constructor(private readonly task: DeviceTask) {
     this.name = task.name;
-    this.args = task.args;
+    this.args = freezeData(task.args);
     this.machine = new MachineThread(task);
     const { hypervisor } = this.machine;
     this.domains = toolstackDomains(hypervisor, task.domains, (id) => hypervisor.vcpu(id, 0).domain.guest);

@@ -14,9 +14,10 @@ import type { HvVcpu } from '../../hypervisor/machine';
 import { GuestAssertionError, GuestCrashError, GuestExitError, toError } from '../errors';
 import { type GuestHooks, GuestVcpu } from '../guest-vcpu';
 import { type ErrorData, type ExitReason, errorData } from '../run-result';
-import type { DomainSpec, Scenario } from '../scenario';
+import { type DomainSpec, freezeData, type Scenario } from '../scenario';
 import { evaluateScenario, type ScenarioSource } from '../scenario-source';
 import type { WordTable } from '../words';
+import type { VcpuMeter } from './control';
 import { Cause, causeWord } from './exits';
 import { type MachineTask, MachineThread } from './machine-thread';
 import { RecordKind } from './output-ring';
@@ -60,6 +61,7 @@ class VcpuThread implements GuestHooks {
   private readonly guest: GuestVcpu;
   private readonly current: HvVcpu;
   private readonly slot: number;
+  private readonly meter: VcpuMeter;
   private readonly numbers: RandomStream;
   private failed = false;
 
@@ -76,6 +78,7 @@ class VcpuThread implements GuestHooks {
     const current = hypervisor.vcpu(image.config.id, task.vcpuId);
     this.current = current;
     this.slot = this.machine.slotOf(task.domainIndex, task.vcpuId);
+    this.meter = this.machine.control.meterOf(this.slot);
     this.parking = new Parking(image.private, current.pauseFlagsAddress, task.haltPolling, () => clock.now());
     this.numbers = new RandomStream(task.seed, this.slot);
     const memory = new WindowedMemory(image.guest, image.private, current.infoPointerAddress);
@@ -84,7 +87,7 @@ class VcpuThread implements GuestHooks {
       current,
       memory,
       raw: current.domain.guest,
-      domain: task.guestDomain,
+      domain: freezeData(task.guestDomain),
       words: task.words,
       hooks: this,
     });
@@ -140,13 +143,13 @@ class VcpuThread implements GuestHooks {
 
   private watch(): boolean {
     if (!this.parking.watch()) return false;
-    this.machine.control.countWake(this.slot);
+    this.meter.countWake();
     return true;
   }
 
   private deschedule(): void {
     this.parking.waitUntilRunnable();
-    this.machine.control.countWake(this.slot);
+    this.meter.countWake();
     this.leaveIfStopped();
   }
 
@@ -157,11 +160,11 @@ class VcpuThread implements GuestHooks {
   // GuestHooks.
 
   hypercallEnter(): void {
-    this.machine.control.countHypercall(this.slot);
+    this.meter.countHypercall();
   }
 
   hypercallExit(): void {
-    this.machine.control.leaveHypervisor(this.slot);
+    this.meter.leaveHypervisor();
   }
 
   interrupted(): void {
@@ -169,13 +172,13 @@ class VcpuThread implements GuestHooks {
   }
 
   upcallEnter(): void {
-    this.machine.control.countUpcall(this.slot);
+    this.meter.countUpcall();
   }
 
   upcallExit(): void {}
 
   relax(): void {
-    this.machine.control.countRelax(this.slot);
+    this.meter.countRelax();
     this.parking.spin();
     this.leaveIfStopped();
   }
@@ -193,7 +196,7 @@ class VcpuThread implements GuestHooks {
   }
 
   log(values: readonly unknown[]): void {
-    this.machine.control.countLine(this.slot);
+    this.meter.countLine();
     this.machine.log(this.task.guestDomain.id, this.task.vcpuId, format(...values));
   }
 
