@@ -2,6 +2,7 @@
 import type { InlineMachine, RegionPlace } from '../engine/inline/inline-machine';
 import { CLOCK_ADDRESS, DEADLINE_ADDRESS, ENGINE_BYTES, TICK_ADDRESS } from '../engine/inline/ops';
 import type { MachinePlan } from '../engine/machine-plan';
+import { kernelRanges } from '../guest/kernel-area';
 import { PauseFlag } from '../hypervisor/platform';
 import { CHANNEL, DOMAIN, IRQ, MACHINE, MACHINE_BYTES, PIRQ, VCPU } from '../hypervisor/state-layout';
 import { AddressNames, domainRanges } from '../memory/names';
@@ -37,7 +38,9 @@ export class MachineNames {
         words: domain.words.table,
         frames: hv.config.frames,
       });
-      return { place, prefix, names: new AddressNames(ranges) };
+      // The guest library's words where nothing of the scenario's own lies, bare frames last.
+      const library = kernelRanges(hv.config.vcpus, hv.config.frames * 4096);
+      return { place, prefix, names: new AddressNames([...ranges.slice(0, -1), ...library, ...ranges.slice(-1)]) };
     });
   }
 
