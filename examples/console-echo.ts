@@ -36,39 +36,41 @@ export default defineScenario({
     },
   },
 
-  guest(vcpu) {
-    const { bytes } = { ...DEFAULTS, ...vcpu.domain.args };
-    const events = new Events(vcpu);
-    let line = '';
-    let bytesTaken = 0;
-    let ended = false;
+  guests: [
+    (vcpu) => {
+      const { bytes } = { ...DEFAULTS, ...vcpu.domain.args };
+      const events = new Events(vcpu);
+      let line = '';
+      let bytesTaken = 0;
+      let ended = false;
 
-    const take = (character: string) => {
-      if (ended) return;
-      ended = character === END_OF_TRANSMISSION || ++bytesTaken === bytes;
-      if (character !== END_OF_TRANSMISSION) line += character;
-      if (character !== '\n' && !ended) return;
-      if (line !== '') vcpu.hypercall.console.write(`echo: ${line.trimEnd()}\n`);
-      line = '';
-    };
+      const take = (character: string) => {
+        if (ended) return;
+        ended = character === END_OF_TRANSMISSION || ++bytesTaken === bytes;
+        if (character !== END_OF_TRANSMISSION) line += character;
+        if (character !== '\n' && !ended) return;
+        if (line !== '') vcpu.hypercall.console.write(`echo: ${line.trimEnd()}\n`);
+        line = '';
+      };
 
-    // One event may stand for many characters: they merge while it is pending. So read until the buffer is empty; a
-    // character that comes after the last read raises the event anew, since its pending bit was cleared before.
-    const drain = () => {
-      for (;;) {
-        const chunk = vcpu.hypercall.console.read(READ_BYTES);
-        if (chunk.length === 0) return;
-        for (const byte of chunk) take(String.fromCharCode(byte));
-      }
-    };
+      // One event may stand for many characters: they merge while it is pending. So read until the buffer is empty; a
+      // character that comes after the last read raises the event anew, since its pending bit was cleared before.
+      const drain = () => {
+        for (;;) {
+          const chunk = vcpu.hypercall.console.read(READ_BYTES);
+          if (chunk.length === 0) return;
+          for (const byte of chunk) take(String.fromCharCode(byte));
+        }
+      };
 
-    irqDisable(vcpu);
-    events.bindVirq(VIRQ_CONSOLE, drain);
-    // What was typed before the bind is in the buffer, but its events went nowhere.
-    drain();
-    haltUntil(vcpu, () => ended);
-    return { bytesTaken };
-  },
+      irqDisable(vcpu);
+      events.bindVirq(VIRQ_CONSOLE, drain);
+      // What was typed before the bind is in the buffer, but its events went nowhere.
+      drain();
+      haltUntil(vcpu, () => ended);
+      return { bytesTaken };
+    },
+  ],
 
   check({ results, args }) {
     const { typed, bytes } = { ...DEFAULTS, ...args };

@@ -1,6 +1,5 @@
 /**
- * A network card puts packets into a ring in the guest's memory and raises a physical interrupt; the driver drains the
- * ring and acknowledges the interrupt.
+ * A network card fills a ring and raises a physical interrupt; its driver drains the ring and acknowledges.
  *
  * Teaches: binding a PIRQ, what PHYSDEVOP_eoi is for, and a ring that a device fills while the driver empties it.
  *
@@ -53,33 +52,35 @@ export default defineScenario({
     },
   },
 
-  guest(vcpu) {
-    const { ring, produced, dropped, consumed, checksum, interrupts } = vcpu.words;
-    const { packets } = vcpu.domain.args;
-    const events = new Events(vcpu);
+  guests: [
+    (vcpu) => {
+      const { ring, produced, dropped, consumed, checksum, interrupts } = vcpu.words;
+      const { packets } = vcpu.domain.args;
+      const events = new Events(vcpu);
 
-    /** Takes every packet that is in the ring. With upcalls disabled: the handler does the same. */
-    const drain = () => {
-      for (let n = consumed.read(); n !== produced.load(); n++) {
-        checksum.write((checksum.read() * 31 + ring[n % RING_SLOTS]!.read()) | 0);
-        consumed.store(n + 1);
-      }
-    };
+      /** Takes every packet that is in the ring. With upcalls disabled: the handler does the same. */
+      const drain = () => {
+        for (let n = consumed.read(); n !== produced.load(); n++) {
+          checksum.write((checksum.read() * 31 + ring[n % RING_SLOTS]!.read()) | 0);
+          consumed.store(n + 1);
+        }
+      };
 
-    irqDisable(vcpu);
-    events.bindPirq(NIC_PIRQ, () => {
-      interrupts.write(interrupts.read() + 1);
+      irqDisable(vcpu);
+      events.bindPirq(NIC_PIRQ, () => {
+        interrupts.write(interrupts.read() + 1);
+        drain();
+        // Until this the line is silent, so a burst of packets costs one interrupt. One that comes after the drain's
+        // last look is not forgotten: its interrupt waits for the EOI and fires then. Without the EOI this handler
+        // would not run again.
+        vcpu.hypercall.physdev.eoi(NIC_PIRQ);
+      });
+      // Interrupts from before the bind went nowhere. Without this look, and no further packet, theirs would stay.
       drain();
-      // Until this the line is silent, so a burst of packets costs one interrupt. One that comes after the drain's
-      // last look is not forgotten: its interrupt waits for the EOI and fires then. Without the EOI this handler
-      // would not run again.
-      vcpu.hypercall.physdev.eoi(NIC_PIRQ);
-    });
-    // Interrupts from before the bind went nowhere. Without this look, and no further packet, theirs would stay.
-    drain();
-    haltUntil(vcpu, () => consumed.read() + dropped.load() === packets);
-    return { consumed: consumed.read(), dropped: dropped.read(), interrupts: interrupts.read() };
-  },
+      haltUntil(vcpu, () => consumed.read() + dropped.load() === packets);
+      return { consumed: consumed.read(), dropped: dropped.read(), interrupts: interrupts.read() };
+    },
+  ],
 
   check({ words, args }) {
     const consumed = words.consumed.read();

@@ -1,5 +1,5 @@
 /**
- * A small SMP scheduler: one run queue for all vCPUs, tasks that work and sleep, reschedule IPIs for idle vCPUs.
+ * A small SMP scheduler with one run queue, tasks that work and sleep, and reschedule IPIs.
  *
  * Teaches: what must happen under the run-queue lock (and with upcalls disabled, since timer handlers take it too), how a
  * vCPU goes idle without missing work that is queued at that moment, and whom to wake.
@@ -101,6 +101,8 @@ export default defineScenario({
 
   guest(vcpu) {
     const { tasks, slices, napUs } = vcpu.domain.args;
+    if (tasks > MAX_TASKS) throw new RangeError(`at most ${MAX_TASKS} tasks: each vCPU has a timer for each of them`);
+    if (vcpu.domain.vcpus > MAX_VCPUS) throw new RangeError(`at most ${MAX_VCPUS} vCPUs: the idle set is one word`);
     const { ports, ready, slicesDone, state, unfinished } = vcpu.words;
     const events = new Events(vcpu);
     const timers = new Timers(events);

@@ -1,6 +1,5 @@
 /**
- * The boot vCPU brings up the others one by one, waits for all of them, then calls a function on each and collects the
- * answers.
+ * The boot vCPU brings up the others one by one, then calls a function on each by IPI.
  *
  * Teaches: VCPUOP_initialise and VCPUOP_up, the vcpu_info of vCPUs that have no slot in the shared page (33rd and
  * later, registered for them by `bringUp`), completions, a cross-call by IPI.

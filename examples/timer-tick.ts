@@ -1,5 +1,5 @@
 /**
- * Every vCPU runs a periodic timer of its own and prints the time of day at each tick.
+ * Every vCPU prints the time of day at each tick of a periodic timer of its own.
  *
  * Teaches: timers over the one single-shot timer a vCPU has, system time and wallclock under their version protocols,
  * lines on the console.

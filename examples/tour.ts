@@ -1,5 +1,5 @@
 /**
- * The guided tour: a small kernel on four vCPUs, everything at once.
+ * A guided tour of a small kernel on four vCPUs, with everything at once.
  *
  * vCPU 0 boots alone and brings up the others. Then, until the time is up, a token goes round by IPI as fast as it can, and
  * every vCPU reports on the console by its own periodic timer and adds to one counter under a paravirtual spinlock.
