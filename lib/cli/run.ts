@@ -82,8 +82,14 @@ function runOptions({ vcpus, abi, args, seed, watchdog, memory, wait }: RunComma
     ...(memory === undefined ? {} : { memoryLimitMb: memory }),
     onDeadlock: wait ? 'wait' : 'exit',
     // Guests that may read the console get ours.
-    input: process.stdin,
+    input: process.stdin.isTTY ? typed(process.stdin) : process.stdin,
   };
+}
+
+/** What is typed at a terminal. A terminal turns ctrl-D into the end of its input; the guest gets the character. */
+async function* typed(terminal: NodeJS.ReadStream): AsyncIterable<string | Uint8Array> {
+  yield* terminal;
+  yield '\x04';
 }
 
 /** Prints lines as they come: the console's with a bar, those of vcpu.log with a dot. */

@@ -20,6 +20,8 @@ import { bindWords } from './words';
 
 /** What the engine supplies to a guest's vCPU. All are called on the vCPU's own stack. */
 export interface GuestHooks {
+  /** False if evtchn_upcall_pending is clear: a cheap look that spares the full one. May be true without cause. */
+  upcallPossible(): boolean;
   /** The guest enters the hypervisor. `name` as Xen spells it. */
   hypercallEnter(name: string): void;
   /** The hypercall is done; a look for upcalls follows. */
@@ -152,13 +154,13 @@ export class GuestVcpu implements Vcpu, HypercallGate {
 
   /** Gate of the hypercalls: a window before, the look of Xen's return path after. */
   enter(name: string): void {
-    this.deliverUpcalls();
+    if (this.hooks.upcallPossible()) this.deliverUpcalls();
     this.hooks.hypercallEnter(name);
   }
 
   exit(): void {
     this.hooks.hypercallExit();
-    this.deliverUpcalls();
+    if (this.hooks.upcallPossible()) this.deliverUpcalls();
   }
 
   /**

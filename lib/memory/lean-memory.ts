@@ -6,14 +6,21 @@
  * An `or32` that would change nothing is a read. The hypervisor sets bits only behind a read-modify-write of the same
  * thread (the lock of a channel, the bit set before), which orders that read as it would have ordered the operation.
  *
+ * Both rest on the order that x86 keeps; on other hosts {@link openLeanMemory} gives an AtomicsMemory.
+ *
  * A bad address is not noticed here: it reads as undefined, and a store to it is lost. Tests run the same code on
  * AtomicsMemory, which throws. Not for guests.
  */
-import { AtomicsMemory } from './atomics-memory';
+import { AtomicsMemory, HOST_IS_TSO } from './atomics-memory';
+import type { LockableMemory } from './memory';
 
 const WRITER_BITS = (1 << 31) | (1 << 30);
 
-export class LeanMemory extends AtomicsMemory {
+class LeanMemory extends AtomicsMemory {
+  override read8(address: number): number {
+    return this.u8[address] as number;
+  }
+
   override read32(address: number): number {
     return this.i32[address >> 2] as number;
   }
@@ -34,4 +41,9 @@ export class LeanMemory extends AtomicsMemory {
   override readUnlock(address: number): void {
     Atomics.sub(this.i32, address >> 2, 1);
   }
+}
+
+/** The hypervisor's memory on this host. */
+export function openLeanMemory(buffer: SharedArrayBuffer): LockableMemory {
+  return HOST_IS_TSO ? new LeanMemory(buffer) : new AtomicsMemory(buffer);
 }

@@ -120,6 +120,7 @@ export class GuestMachine {
 
   private hooks(vcpu: VcpuRef): GuestHooks {
     return {
+      upcallPossible: () => true,
       hypercallEnter() {},
       hypercallExit() {},
       interrupted() {},

@@ -210,6 +210,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
         this.mark(actor, 'hypercall-end', entered);
         if (entered === REGISTER_VCPU_INFO) memory.infoAddress = this.hypervisor.vcpuInfoAddress(current);
       },
+      upcallPossible: () => true,
       interrupted: () => {},
       upcallEnter: () => this.mark(actor, 'upcall', 'upcall'),
       upcallExit: () => this.mark(actor, 'upcall-end', 'upcall'),

@@ -13,6 +13,8 @@ export interface DeviceTask extends MachineTask {
   readonly source: ScenarioSource;
   readonly scenarioIndex: number;
   readonly name: string;
+  /** Number of the device in the scenario. */
+  readonly index: number;
   readonly args: unknown;
   readonly domains: readonly DomainDescription[];
   readonly seed: number;
@@ -20,7 +22,7 @@ export interface DeviceTask extends MachineTask {
 
 export type DeviceOutcome = { readonly kind: 'returned' } | { readonly kind: 'failed'; readonly error: ErrorData };
 
-/** In log lines: from a device, not from a domain. The vCPU of the record is the number of the device. */
+/** In records of log lines: from a device, not from a domain. The vCPU of the record is the device's number. */
 export const DEVICE_DOMAIN = -1;
 
 /** Unwinds a device when the machine stops. */
@@ -96,7 +98,7 @@ class ThreadDevice implements Device {
 
   log(...values: unknown[]): void {
     this.leaveIfStopped();
-    this.machine.log(DEVICE_DOMAIN, this.task.row, format(...values));
+    this.machine.log(DEVICE_DOMAIN, this.task.index, format(...values));
   }
 
   private leaveIfStopped(): void {

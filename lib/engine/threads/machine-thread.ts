@@ -7,7 +7,7 @@ import { parentPort } from 'node:worker_threads';
 import { Hypervisor } from '../../hypervisor/hypervisor';
 import type { MachineImage } from '../../hypervisor/image';
 import { type Observer, PauseFlag, type Platform, type VcpuRef } from '../../hypervisor/platform';
-import { LeanMemory } from '../../memory/lean-memory';
+import { openLeanMemory } from '../../memory/lean-memory';
 import { SystemClock } from './clock';
 import { Control, type ControlBuffers } from './control';
 import { Cause, causeWord } from './exits';
@@ -59,7 +59,7 @@ export class MachineThread {
       slot += config.vcpus;
       return slot - config.vcpus;
     });
-    this.hypervisor = new Hypervisor(image, (buffer) => new LeanMemory(buffer), this.platform(), this.observer());
+    this.hypervisor = new Hypervisor(image, openLeanMemory, this.platform(), this.observer());
   }
 
   /** Number of a vCPU among all vCPUs of the machine. */

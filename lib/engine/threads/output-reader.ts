@@ -2,6 +2,7 @@
 import { DEVICE_DOMAIN } from './device-thread';
 import type { DomainRun } from './domain-run';
 import { LineAssembler } from './line-assembler';
+import type { MachineHost } from './machine-host';
 import { OutputRing, RecordKind } from './output-ring';
 import type { OutputLine, RunOptions } from './run-options';
 import type { GuestFailure } from './vcpu-thread';
@@ -10,17 +11,12 @@ export class OutputReader {
   private readonly ring: OutputRing;
   private readonly console: LineAssembler;
   private readonly decoder = new TextDecoder();
-  private readonly vcpus: number;
 
   constructor(
-    buffer: SharedArrayBuffer,
-    private readonly domains: readonly DomainRun[],
-    private readonly devices: readonly string[],
+    private readonly host: MachineHost,
     private readonly handlers: Pick<RunOptions, 'onConsole' | 'onLog'>,
-    private readonly mapStack: (text: string) => string,
   ) {
-    this.ring = new OutputRing(buffer);
-    this.vcpus = domains.reduce((sum, { plan }) => sum + plan.config.vcpus, 0);
+    this.ring = new OutputRing(host.output);
     this.console = new LineAssembler((domainId, vcpu, text) => handlers.onConsole?.(this.line(domainId, vcpu, text)));
   }
 
@@ -40,21 +36,20 @@ export class OutputReader {
   }
 
   private decode(text: Uint8Array): string {
-    return this.mapStack(this.decoder.decode(text));
+    return this.host.mapStack(this.decoder.decode(text));
   }
 
   private failure(text: Uint8Array): GuestFailure {
     const { reason, error } = JSON.parse(this.decoder.decode(text)) as GuestFailure;
-    return { reason, error: { ...error, ...(error.stack && { stack: this.mapStack(error.stack) }) } };
+    return { reason, error: { ...error, ...(error.stack && { stack: this.host.mapStack(error.stack) }) } };
   }
 
   private domainOf(id: number): DomainRun | undefined {
-    return this.domains.find(({ plan }) => plan.config.id === id);
+    return this.host.domains.find(({ plan }) => plan.config.id === id);
   }
 
   private line(domainId: number, vcpu: number, text: string): OutputLine {
     if (domainId !== DEVICE_DOMAIN) return { domain: this.domainOf(domainId)?.name ?? '', domainId, vcpu, text };
-    // Rows of devices follow those of the vCPUs and the timer thread.
-    return { domain: this.devices[vcpu - this.vcpus - 1] ?? '', domainId, text };
+    return { domain: this.host.deviceNames[vcpu] ?? '', domainId, text };
   }
 }

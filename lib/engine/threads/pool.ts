@@ -26,6 +26,8 @@ const pools = new Map<string, WorkerPool>();
 export class WorkerPool {
   private readonly piscina: Piscina;
   private readonly listeners = new Map<string, () => void>();
+  /** Why no thread can be started. */
+  private broken: Error | undefined;
 
   private constructor(
     private readonly key: string,
@@ -43,8 +45,7 @@ export class WorkerPool {
       recordTiming: false,
     });
     this.piscina.on('message', (runId: unknown) => this.listeners.get(String(runId))?.());
-    // A thread that failed outside any task: none of the tasks still queued would fare better.
-    this.piscina.on('error', () => void this.close());
+    this.piscina.on('error', (error: Error) => this.giveUp(error));
   }
 
   /** The pool whose threads have these limits. */
@@ -64,11 +65,20 @@ export class WorkerPool {
    * @param transfer - ports in the task: the thread gets them
    */
   run(role: ThreadRole, task: unknown, signal?: AbortSignal, transfer: readonly MessagePort[] = []): Promise<unknown> {
-    return this.piscina.run(task, {
+    const options = {
       name: role,
       ...(signal === undefined ? {} : { signal }),
       ...(transfer.length === 0 ? {} : { transferList: [...transfer] }),
+    };
+    return this.piscina.run(task, options).catch((error) => {
+      throw this.broken ?? error;
     });
+  }
+
+  /** A thread failed outside any task, so it could not start: none of the tasks still queued would fare better. */
+  private giveUp(error: Error): void {
+    this.broken ??= error;
+    this.close().catch(() => {});
   }
 
   /**

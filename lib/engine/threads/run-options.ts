@@ -18,19 +18,24 @@ export interface OutputLine {
   readonly text: string;
 }
 
-/** How far a run has come: figures read while it runs. */
+/** Figures of a vCPU at some moment of a run. */
+export interface VcpuProgress {
+  readonly id: number;
+  readonly state: 'starting' | 'running' | 'blocked' | 'offline' | 'finished';
+  readonly upcalls: number;
+  readonly hypercalls: number;
+  readonly events: number;
+}
+
+export interface DomainProgress {
+  readonly name: string;
+  readonly vcpus: readonly VcpuProgress[];
+}
+
+/** How far a run has come. */
 export interface RunProgress {
   readonly elapsedMs: number;
-  readonly domains: readonly {
-    readonly name: string;
-    readonly vcpus: readonly {
-      readonly id: number;
-      readonly state: 'starting' | 'running' | 'blocked' | 'offline' | 'finished';
-      readonly upcalls: number;
-      readonly hypercalls: number;
-      readonly events: number;
-    }[];
-  }[];
+  readonly domains: readonly DomainProgress[];
 }
 
 /** Console input: text, or a source of it such as process.stdin. */

@@ -59,6 +59,7 @@ class VcpuThread implements GuestHooks {
   readonly machine: MachineThread;
   private readonly parking: Parking;
   private readonly guest: GuestVcpu;
+  private readonly memory: WindowedMemory;
   private readonly current: HvVcpu;
   private readonly slot: number;
   private readonly meter: VcpuMeter;
@@ -81,17 +82,17 @@ class VcpuThread implements GuestHooks {
     this.meter = this.machine.control.meterOf(this.slot);
     this.parking = new Parking(image.private, current.pauseFlagsAddress, task.haltPolling, () => clock.now());
     this.numbers = new RandomStream(task.seed, this.slot);
-    const memory = new WindowedMemory(image.guest, image.private, current.infoPointerAddress);
+    this.memory = new WindowedMemory(image.guest, image.private, current.infoPointerAddress);
     this.guest = new GuestVcpu({
       hypervisor,
       current,
-      memory,
+      memory: this.memory,
       raw: current.domain.guest,
       domain: freezeData(task.guestDomain),
       words: task.words,
       hooks: this,
     });
-    memory.whenPending(() => this.guest.deliverUpcalls());
+    this.memory.whenPending(() => this.guest.deliverUpcalls());
   }
 
   run(): VcpuOutcome {
@@ -158,6 +159,10 @@ class VcpuThread implements GuestHooks {
   }
 
   // GuestHooks.
+
+  upcallPossible(): boolean {
+    return this.memory.upcallPending();
+  }
 
   hypercallEnter(): void {
     this.meter.countHypercall();

@@ -34,8 +34,13 @@ export class WindowedMemory extends AtomicsMemory {
     this.onPending = take;
   }
 
+  /** The look: evtchn_upcall_pending is set. */
+  upcallPending(): boolean {
+    return this.u8[this.pointers[this.infoPointer] as number] !== 0;
+  }
+
   private window(): void {
-    if (this.u8[this.pointers[this.infoPointer] as number] !== 0) this.onPending();
+    if (this.upcallPending()) this.onPending();
   }
 
   override read8(address: number): number {
