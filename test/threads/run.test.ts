@@ -97,6 +97,19 @@ describe('run', () => {
     }
   });
 
+  for (const callback of ['onConsole', 'onLog', 'onProgress'] as const) {
+    it(`ends the run and rejects when ${callback} throws`, async () => {
+      const error = new Error('in the callback');
+      const thrown = await runScenario('sleepers-that-talk', {
+        onDeadlock: 'wait',
+        [callback]: () => {
+          throw error;
+        },
+      }).catch((reason) => reason);
+      expect(thrown).to.equal(error);
+    });
+  }
+
   for (const [options, message] of [
     [{ watchdogMs: -1 }, /watchdogMs must be/],
     [{ seed: 0.5 }, /seed must be an integer/],
