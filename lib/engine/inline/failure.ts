@@ -62,6 +62,7 @@ export function spinningInVain(programs: readonly Program[], kindOf: (program: n
   return { kind: 'livelock', message, actor: spinning[0] ?? -1 };
 }
 
-export function promiseReturned(actor: number): EngineFailure {
-  return { kind: 'crash', message: 'the guest returned a promise: guests are synchronous', actor };
+/** What a program that returns a promise has thrown. */
+export function promiseReturned(): ExecutionFailure {
+  return new ExecutionFailure('crash', 'the guest returned a promise: guests are synchronous');
 }

@@ -343,7 +343,8 @@ export class InlineEngine implements StepEngine {
     }
     if (kind === Op.END && value instanceof Promise) {
       value.catch(() => undefined);
-      this.fail(promiseReturned(program));
+      this.state.setEnd(program, Op.CRASH, promiseReturned());
+      return;
     }
     this.state.setEnd(program, kind, value);
   }

@@ -8,22 +8,22 @@
  * hands over turns ASLEEP into GO and then notifies. Either change finds the other's, so no hand-over is slept through.
  * OVER is final: nothing but the start of the next execution overwrites it.
  */
-import { ARRIVED, type SharedWords, TURN, WATCHERS } from './shared-words';
+import { ARRIVED, type SharedWords, TURN } from './shared-words';
 
 const WAITING = 0;
 const GO = 1;
 const OVER = 2;
 const ASLEEP = -1;
 
-/** Looks at the word before a thread sleeps: somewhat less than being woken takes. */
+/** Looks at the word before a thread sleeps: they take somewhat less than being woken does. */
 const LOOKS = 6000;
 
 export class Baton {
   private readonly turn: Int32Array<SharedArrayBuffer>;
 
   /**
-   * @param watchers - threads that may watch their words at a time instead of sleeping: as many as the machine has
-   * cores to spare
+   * @param watchers - threads that may watch their words at a time instead of sleeping, as many as the machine has cores
+   * to spare: those that have handed over last
    */
   constructor(
     private readonly words: SharedWords,
@@ -47,7 +47,7 @@ export class Baton {
     const { turn } = this;
     const at = this.words.actorWord(program, TURN);
     this.words.holder = program;
-    this.words.countSwitch();
+    this.words.switches++;
     if (Atomics.compareExchange(turn, at, WAITING, GO) === WAITING) return;
     if (Atomics.compareExchange(turn, at, ASLEEP, GO) === ASLEEP) Atomics.notify(turn, at);
   }
@@ -78,10 +78,10 @@ export class Baton {
   }
 
   private watch(at: number): void {
-    const { turn } = this;
-    if (Atomics.add(turn, WATCHERS, 1) < this.watchers) {
-      for (let looks = LOOKS; looks > 0 && Atomics.load(turn, at) === WAITING; looks--);
+    const { turn, words } = this;
+    const last = words.switches + this.watchers;
+    for (let looks = LOOKS; looks > 0 && words.switches < last; looks--) {
+      if (Atomics.load(turn, at) !== WAITING) return;
     }
-    Atomics.sub(turn, WATCHERS, 1);
   }
 }

@@ -120,7 +120,7 @@ export class LockstepEngine implements StepEngine {
   private returned(value: unknown): ProgramEnd {
     if (value instanceof Promise) {
       value.catch(() => undefined);
-      this.failed(promiseReturned(this.actor));
+      this.failed(failureOfError(promiseReturned(), 'crash', this.actor));
       return { failure: this.failure };
     }
     if (this.counts) this.words.countDone();

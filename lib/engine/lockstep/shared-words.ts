@@ -43,7 +43,8 @@ export const Outcome = {
 export const EXECUTION = 0;
 export const CLOSED = -1;
 export const ARRIVED = 16;
-export const WATCHERS = 32;
+/** Times the baton went from thread to thread. */
+const SWITCHES = 32;
 /** Events executed, and who holds the baton: atomic so that the main thread may look while an execution runs. */
 const DEPTH = 48;
 const HOLDER = 49;
@@ -62,7 +63,6 @@ const OUTCOME_ACTOR = 70;
 const TICKS = 72;
 const VAIN_TICKS = 73;
 const LAST_ACTOR = 74;
-const SWITCHES = 75;
 const ACTORS = 80;
 
 // Words of an actor: two cache lines, the first for the baton.
@@ -155,6 +155,7 @@ export class SharedWords {
     const { words } = this;
     Atomics.store(words, ARRIVED, 0);
     Atomics.store(words, DEPTH, 0);
+    Atomics.store(words, SWITCHES, 0);
     Atomics.store(words, HOLDER, -1);
     Atomics.store(words, DONE, 0);
     Atomics.store(words, CRASHED, 0);
@@ -258,11 +259,11 @@ export class SharedWords {
 
   /** Times the baton went from thread to thread. */
   get switches(): number {
-    return this.words[SWITCHES] as number;
+    return Atomics.load(this.words, SWITCHES);
   }
 
-  countSwitch(): void {
-    (this.words[SWITCHES] as number)++;
+  set switches(count: number) {
+    Atomics.store(this.words, SWITCHES, count);
   }
 
   get outcome(): number {
