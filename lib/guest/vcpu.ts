@@ -152,7 +152,10 @@ export interface Vcpu<W = any> {
   /** The domain's memory. A window for upcalls opens before each access. */
   readonly memory: Memory;
   readonly sharedInfo: SharedInfoView;
-  /** This vCPU's vcpu_info, wherever it is registered. */
+  /**
+   * This vCPU's vcpu_info, wherever it is registered; its address is 0 while the vCPU has none. On Arm
+   * evtchn_upcall_mask is the processor's interrupt flag instead of a byte of the structure.
+   */
   readonly info: VcpuInfoView;
   readonly words: Words<W>;
   readonly hypercall: Hypercalls;
