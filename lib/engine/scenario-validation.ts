@@ -2,6 +2,7 @@
 import { ABI_CONSTANTS, ABI_NAMES, type AbiName, isAbiName } from '../abi';
 import { MAX_VCPUS } from '../hypervisor/state-layout';
 import { ScenarioError } from './errors';
+import { mistakeInInvariants } from './invariants/specs';
 import type { DomainSpec, ScenarioSpec } from './scenario';
 import { layOutWords } from './words';
 
@@ -23,7 +24,17 @@ const DOMAIN_FIELDS = [
   'pirqs',
   'frames',
 ];
-const SCENARIO_FIELDS = [...DOMAIN_FIELDS, 'name', 'description', 'domains', 'devices', 'args', 'setup', 'check'];
+const SCENARIO_FIELDS = [
+  ...DOMAIN_FIELDS,
+  'name',
+  'description',
+  'domains',
+  'devices',
+  'args',
+  'setup',
+  'check',
+  'invariants',
+];
 
 /** Highest port number of the 2-level ABI. */
 export function highestPort(abi: AbiName): number {
@@ -48,6 +59,14 @@ export function validateScenario(spec: unknown): asserts spec is ScenarioSpec {
   } else {
     validateDomains(spec, where);
   }
+  if (spec.invariants !== undefined) checkInvariants(spec, where);
+}
+
+function checkInvariants(spec: Record<string, unknown>, where: string): void {
+  const domains = Object.entries((spec.domains ?? { [String(spec.name)]: spec }) as Record<string, DomainSpec>);
+  const words = new Map(domains.map(([name, domain]) => [name, (domain.words ?? {}) as Record<string, unknown>]));
+  const mistake = mistakeInInvariants(spec.invariants, words);
+  if (mistake !== undefined) throw invalid(`${where}: ${mistake}`);
 }
 
 function validateDomains(spec: Record<string, unknown>, where: string): void {

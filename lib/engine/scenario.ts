@@ -8,6 +8,7 @@ import type { AbiName } from '../abi';
 import type { Hypercalls, Vcpu, Words } from '../guest/vcpu';
 import type { Memory } from '../memory/memory';
 import type { SharedInfoView, VcpuInfoView } from '../memory/views';
+import type { InvariantSpec } from './invariants/specs';
 import { originOfCaller, type ScenarioOrigin } from './scenario-origin';
 import { validateScenario } from './scenario-validation';
 
@@ -112,6 +113,8 @@ export interface ScenarioSpec<W = any, D = any> extends DomainSpec<W> {
   readonly setup?: (context: SetupContext<W>) => void;
   /** Throws = failure. */
   readonly check?: (context: CheckContext<W>) => void;
+  /** What has to hold besides, see `invariants.ts`: `['no-dead-port', { name: 'ring', prod: 'prod', … }]`. */
+  readonly invariants?: readonly InvariantSpec[];
 }
 
 const scenarioBrand: unique symbol = Symbol.for('upcall.scenario') as never;

@@ -62,6 +62,11 @@ export function spinningInVain(programs: readonly Program[], kindOf: (program: n
   return { kind: 'livelock', message, actor: spinning[0] ?? -1 };
 }
 
+/** @param sentence - what checkInvariants returned */
+export function brokenInvariant(sentence: string): EngineFailure {
+  return { kind: 'invariant', message: sentence, actor: -1 };
+}
+
 /** What a program that returns a promise has thrown. */
 export function promiseReturned(): ExecutionFailure {
   return new ExecutionFailure('crash', 'the guest returned a promise: guests are synchronous');

@@ -13,7 +13,9 @@
  * events after the prefix, wherever on the stack the engine happens to be.
  */
 import type { Strategy } from '../../explore/strategy';
+import type { Moment } from '../invariants';
 import {
+  brokenInvariant,
   deadlock,
   type EngineFailure,
   type FailureKind,
@@ -65,6 +67,8 @@ export interface EngineOptions {
   readonly maxSteps?: number;
   /** Checks a finished execution, in place of a program: throws = failure. */
   readonly check?: (values: readonly unknown[]) => void;
+  /** Looks at an execution that stops, see `invariants.ts`; before `check`. */
+  readonly invariants?: (when: Moment) => string | undefined;
   /** What an actor that nobody can let go on waits for, in a few words; for the message of a deadlock. */
   readonly describeWait?: (actor: number) => string;
   /** Called on the program's own stack for each operation that is not answered from the log. For traces. */
@@ -418,7 +422,7 @@ export class InlineEngine implements StepEngine {
       if (state.done !== 0 && this.failure === null) this.lookForCrash();
       const ended = this.allDone() && (enabled & ~this.daemons) === 0;
       if (this.failure === null && enabled !== 0 && state.depth >= this.maxSteps && !ended) {
-        this.fail(livelock(this.maxSteps));
+        this.fail(this.explained(livelock(this.maxSteps), 'cut-off'));
       }
       if (this.failure !== null) {
         enabled = 0;
@@ -451,7 +455,12 @@ export class InlineEngine implements StepEngine {
       if (state.evActor[event] === state.time) ticks++;
     }
     if (ticks < VAIN_TICKS) return false;
-    this.fail(spinningInVain(this.programs, (program) => state.kind(program)));
+    this.fail(
+      this.explained(
+        spinningInVain(this.programs, (program) => state.kind(program)),
+        'cut-off',
+      ),
+    );
     return true;
   }
 
@@ -477,6 +486,12 @@ export class InlineEngine implements StepEngine {
     }
   }
 
+  /** The failure, with what the invariants have to say of it. */
+  private explained(failure: EngineFailure, when: Moment): EngineFailure {
+    const broken = this.options.invariants?.(when);
+    return broken === undefined ? failure : { ...failure, message: `${failure.message}; ${broken}` };
+  }
+
   /** Nobody can go on: the end, or a deadlock. */
   private quiescent(): void {
     const state = this.state;
@@ -489,7 +504,12 @@ export class InlineEngine implements StepEngine {
         const wait = this.options.describeWait?.(program) ?? `waits in ${opName(state.kind(program))}`;
         descriptions.push(`${(this.programs[program] as Program).name} ${wait}`);
       }
-      this.fail(deadlock(descriptions, 31 - Math.clz32(waiting & -waiting)));
+      this.fail(this.explained(deadlock(descriptions, 31 - Math.clz32(waiting & -waiting)), 'quiescence'));
+      return;
+    }
+    const broken = this.options.invariants?.('end');
+    if (broken !== undefined) {
+      this.fail(brokenInvariant(broken));
       return;
     }
     if (this.options.check !== undefined) this.runCheck(this.options.check);

@@ -15,6 +15,15 @@ import { createMachineImage, type MachineImage } from '../../hypervisor/image';
 import { PauseFlag, type Platform } from '../../hypervisor/platform';
 import { GuestAssertionError, toError } from '../errors';
 import { type GuestHooks, GuestVcpu } from '../guest-vcpu';
+import {
+  checkInvariants,
+  type History,
+  MachineView,
+  type Moment,
+  type PreparedInvariants,
+  prepareInvariants,
+  StepBudget,
+} from '../invariants';
 import type { DomainPlan, MachinePlan } from '../machine-plan';
 import type { Device, ToolstackDomain } from '../scenario';
 import { checkContext, describeDomains, firstDomain, setupContext, toolstackDomains } from '../toolstack';
@@ -72,6 +81,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
   readonly programs: readonly Program[];
   readonly regions: readonly RegionPlace[];
   readonly domains: Readonly<Record<string, ToolstackDomain>>;
+  private readonly invariants: PreparedInvariants | undefined;
   /** vCPUs by actor. */
   private readonly vcpus: readonly { readonly plan: DomainPlan; readonly id: number }[];
 
@@ -104,6 +114,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     ];
     this.engine = makeEngine(this);
     this.hypervisor = new Hypervisor(image, (_buffer, region) => this.open(region), this.platform());
+    this.invariants = prepareInvariants(plan, this.hypervisor);
     this.domains = toolstackDomains(this.hypervisor, describeDomains(plan), (id) => this.guestMemory(id));
   }
 
@@ -165,6 +176,21 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     scenario.check(checkContext(this.domains, args, resultsOf));
   }
 
+  /**
+   * What the scenario's invariants have to say of an execution that stops, outside any execution.
+   * @param history - asked for if they make use of one
+   */
+  brokenInvariant(when: Moment, history: () => History | undefined): string | undefined {
+    const { invariants, engine } = this;
+    if (invariants === undefined) return undefined;
+    const peek = (kind: 'guest' | 'private') => {
+      return (domainId: number, address: number) =>
+        engine.peek32(ENGINE_BYTES + this.place(kind, domainId).base + address);
+    };
+    const view = new MachineView(this.hypervisor, { guest: peek('guest'), private: peek('private') });
+    return checkInvariants(invariants, when, view, invariants.usesHistory ? history() : undefined);
+  }
+
   private runVcpu(plan: DomainPlan, id: number, actor: number): unknown {
     const current = this.hypervisor.vcpu(plan.config.id, id);
     try {
@@ -200,21 +226,34 @@ export class StepMachine<E extends StepEngine = StepEngine> {
   private hooks(current: HvVcpu, memory: WindowMemory, actor: number): GuestHooks {
     const { engine, setup } = this;
     const rng = new Random(setup.seed + actor);
+    const limits = this.invariants?.stepLimits;
+    const budget = limits && new StepBudget(limits);
     let entered = '';
     return {
       hypercallEnter: (name) => {
         entered = name;
         this.mark(actor, 'hypercall', name);
+        budget?.enter(name, engine.position);
       },
       hypercallExit: () => {
         this.mark(actor, 'hypercall-end', entered);
+        this.abortIfBroken(budget?.exit(engine.position));
         if (entered === REGISTER_VCPU_INFO) memory.infoAddress = this.hypervisor.vcpuInfoAddress(current);
       },
       upcallPossible: () => true,
       interrupted: () => {},
-      upcallEnter: () => this.mark(actor, 'upcall', 'upcall'),
-      upcallExit: () => this.mark(actor, 'upcall-end', 'upcall'),
-      relax: () => engine.relax(),
+      upcallEnter: () => {
+        this.mark(actor, 'upcall', 'upcall');
+        budget?.enter('upcall', engine.position);
+      },
+      upcallExit: () => {
+        this.mark(actor, 'upcall-end', 'upcall');
+        this.abortIfBroken(budget?.exit(engine.position));
+      },
+      relax: () => {
+        engine.relax();
+        this.abortIfBroken(budget?.look(engine.position));
+      },
       choose: (n) => engine.choose(n),
       random: () => rng.fraction(),
       now: () => engine.now(),
@@ -227,6 +266,10 @@ export class StepMachine<E extends StepEngine = StepEngine> {
   private mark(actor: number, kind: MarkKind, text: string): void {
     const { tracer } = this.setup;
     if (tracer !== undefined && !this.engine.replaying) tracer.mark(actor, this.engine.position, kind, text);
+  }
+
+  private abortIfBroken(sentence: string | undefined): void {
+    if (sentence !== undefined) this.engine.abort('invariant', new Error(`bounded-steps: ${sentence}`));
   }
 
   private crash(cause: unknown): never {
