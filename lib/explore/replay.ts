@@ -1,12 +1,24 @@
 /** `replay`: executes one schedule of a scenario again, step by step, and tells what happens. */
-import type { FailureKind } from '../engine/inline/inline-engine';
+import type { EngineFailure, FailureKind } from '../engine/inline/inline-engine';
 import type { ScenarioOptions } from '../engine/machine-plan';
 import type { Scenario } from '../engine/scenario';
+import { executeOnThreads } from './on-threads';
+import { ExploreOptionError } from './options';
 import { decodeToken } from './schedule';
 import { resolveSubject } from './subject';
 import { type Trace, traceSchedule } from './trace';
 
+export const REPLAY_ENGINES = ['inline', 'lockstep'] as const;
+export type ReplayEngine = (typeof REPLAY_ENGINES)[number];
+
 export interface ReplayOptions extends ScenarioOptions {
+  /**
+   * Who executes the schedule: 'inline' (default), or 'lockstep': real worker threads, each step held against the inline
+   * engine's. A step that differs is a failure of kind nondeterminism.
+   */
+  readonly engine?: ReplayEngine;
+  /** Ends a replay on threads. */
+  readonly signal?: AbortSignal;
   /** As given to explore. */
   readonly maxSteps?: number;
   readonly hardwareSteps?: number;
@@ -14,7 +26,7 @@ export interface ReplayOptions extends ScenarioOptions {
 
 export interface ReplayResult {
   readonly scenario: string;
-  readonly engine: 'inline';
+  readonly engine: ReplayEngine;
   /** Whether every step of the token could be executed. */
   readonly followed: boolean;
   /** Where not: the number of the step, from 1. */
@@ -28,33 +40,42 @@ export interface ReplayResult {
 
 /**
  * @param token - of a failure or an outcome of the same scenario, with the same args
- * @throws ScenarioError, TokenError if scenario, option or token cannot be used
+ * @throws ScenarioError, ExploreOptionError, TokenError if scenario, option or token cannot be used
  */
 export async function replay(
   scenario: string | Scenario,
   token: string,
   options: ReplayOptions = {},
 ): Promise<ReplayResult> {
+  const { engine = 'inline' } = options;
+  if (!REPLAY_ENGINES.includes(engine)) {
+    throw new ExploreOptionError(`unknown engine '${engine}': there are ${REPLAY_ENGINES.join(', ')}`);
+  }
   const subject = await resolveSubject(scenario, options);
   const schedule = decodeToken(token, subject.fingerprint);
   const { maxSteps = 20_000, hardwareSteps = 16 } = options;
-  const { trace, failure, divergedAt, results, preemptions } = traceSchedule(subject, schedule, {
-    maxSteps,
-    hardwareSteps,
-  });
+  const limits = { maxSteps, hardwareSteps };
+  const traced = traceSchedule(subject, schedule, limits);
+  const { divergedAt, preemptions } = traced;
+  let { failure, results, trace } = traced;
+  if (engine === 'lockstep' && divergedAt < 0) {
+    const onThreads = await executeOnThreads(subject, schedule, limits, options, options.signal);
+    ({ failure, results } = onThreads);
+    trace = { ...trace, steps: trace.steps.slice(0, onThreads.steps.length) };
+  }
   const vcpus = subject.plan.domains.reduce((sum, { config }) => sum + config.vcpus, 0);
   return {
     scenario: subject.plan.scenario.name,
-    engine: 'inline',
+    engine,
     followed: divergedAt < 0,
     divergedAt: divergedAt < 0 ? null : divergedAt + 1,
-    failure: failure && {
-      kind: failure.kind,
-      message: failure.message,
-      ...(failure.actor < 0 ? {} : { actor: trace.actors[failure.actor] }),
-    },
+    failure: failure && describeFailure(failure, trace),
     results: results.slice(0, vcpus),
     preemptions,
     trace,
   };
+}
+
+function describeFailure({ kind, message, actor }: EngineFailure, trace: Trace): ReplayResult['failure'] {
+  return { kind, message, ...(actor < 0 ? {} : { actor: trace.actors[actor] }) };
 }

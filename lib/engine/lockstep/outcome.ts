@@ -1,10 +1,19 @@
 /** What an execution has come to, in the words of the inline engine. */
-import { deadlock, type EngineFailure, failureOfError, livelock, spinningInVain } from '../inline/failure';
+import {
+  brokenInvariant,
+  deadlock,
+  type EngineFailure,
+  failureOfError,
+  livelock,
+  spinningInVain,
+} from '../inline/failure';
 import { describeOp, Op } from '../inline/ops';
 import type { StepMachine } from '../inline/step-machine';
+import type { Moment } from '../invariants';
 import type { DirectEngine } from './direct-engine';
 import type { ProgramReport } from './lockstep-thread';
 import { EVENT, EXPECTED_EVENT, Outcome } from './shared-words';
+import { eventsOfWords } from './steps';
 
 export interface Verdict {
   readonly failure: EngineFailure | null;
@@ -21,18 +30,24 @@ export function verdictOf(machine: StepMachine<DirectEngine>, reports: readonly 
   const { outcome, outcomeActor: actor } = words;
   switch (outcome) {
     case Outcome.DONE:
-      return held(check(machine, reports));
+      return held(brokenAtEnd(machine) ?? check(machine, reports));
     case Outcome.FAILED: {
       const failure = reports[actor]?.failure;
       if (failure === undefined) throw new Error(`lockstep engine: program ${actor} failed without a word`);
       return held({ ...failure, actor });
     }
     case Outcome.DEADLOCK:
-      return held(describeDeadlock(machine));
+      return held(explained(machine, describeDeadlock(machine), 'quiescence'));
     case Outcome.LIVELOCK:
-      return held(livelock(words.maxSteps));
+      return held(explained(machine, livelock(words.maxSteps), 'cut-off'));
     case Outcome.SPINNING:
-      return held(spinningInVain(machine.programs, (program) => words.pendingKind(program)));
+      return held(
+        explained(
+          machine,
+          spinningInVain(machine.programs, (program) => words.pendingKind(program)),
+          'cut-off',
+        ),
+      );
     case Outcome.DIVERGED: {
       const message = `step ${words.depth + 1}: the schedule names ${machine.actorName(actor)}, ${whyNot(machine, actor)}`;
       return { failure: { kind: 'nondeterminism', message, actor }, divergedAt: words.depth };
@@ -46,6 +61,22 @@ export function verdictOf(machine: StepMachine<DirectEngine>, reports: readonly 
 
 function held(failure: EngineFailure | null): Verdict {
   return { failure, divergedAt: -1 };
+}
+
+function broken(machine: StepMachine<DirectEngine>, when: Moment): string | undefined {
+  const { words, tso } = machine.engine.state;
+  return machine.brokenInvariant(when, () => eventsOfWords(words, tso));
+}
+
+function brokenAtEnd(machine: StepMachine<DirectEngine>): EngineFailure | undefined {
+  const sentence = broken(machine, 'end');
+  return sentence === undefined ? undefined : brokenInvariant(sentence);
+}
+
+/** The failure, with what the invariants have to say of it. */
+function explained(machine: StepMachine<DirectEngine>, failure: EngineFailure, when: Moment): EngineFailure {
+  const sentence = broken(machine, when);
+  return sentence === undefined ? failure : { ...failure, message: `${failure.message}; ${sentence}` };
 }
 
 function check(machine: StepMachine<DirectEngine>, reports: readonly ProgramReport[]): EngineFailure | null {

@@ -1,4 +1,5 @@
 /** The steps of an execution as data: what both deterministic engines can be compared by. */
+import type { EventSource } from '../inline/event-history';
 import { LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, type MachineState, RECORD } from '../inline/machine-state';
 import { KIND_MASK, Op } from '../inline/ops';
 import {
@@ -74,6 +75,22 @@ export function stepsOfWords({ trace, depth }: SharedWords): LockstepStep[] {
     });
   }
   return steps;
+}
+
+/** The events of the execution that is in these words, for the invariants. */
+export function eventsOfWords({ trace, depth, programs }: SharedWords, tso: boolean): EventSource {
+  const slot = (at: number) => (event: number) => trace[event * EVENT + at] as number;
+  return {
+    length: depth,
+    programs,
+    tso,
+    actor: slot(EVENT_ACTOR),
+    tag: slot(EVENT_TAG),
+    expected: slot(EVENT_EXPECTED),
+    result: slot(EVENT_RESULT),
+    before: slot(EVENT_BEFORE),
+    after: slot(EVENT_AFTER),
+  };
 }
 
 /** Steps as the numbers that SharedWords.expect takes. */
