@@ -1,12 +1,41 @@
 /**
- * The execution that a {@link MachineState} holds, as the invariants look at it. Valid until the state is taken back.
+ * The events of an execution under a deterministic engine, as the invariants look at them.
  *
  * Under TSO a plain store is no access; the flush that brings it to memory is, and counts as its vCPU's.
  */
 import type { Region } from '../../hypervisor/hypervisor';
 import type { Access, History } from '../invariants/history';
-import { LOG_AFTER, LOG_EXTRA, LOG_OPERAND, LOG_RESULT, LOG_TAG, type MachineState, RECORD } from './machine-state';
-import { DRAINS, ENGINE_BYTES, KIND_BITS, KIND_MASK, MANY, NARROW, Op, WRITES } from './ops';
+import { LOG_AFTER, LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, type MachineState, RECORD } from './machine-state';
+import {
+  ACCESS,
+  byteFoot,
+  DRAINS,
+  ENGINE_BYTES,
+  FootLists,
+  KIND_BITS,
+  KIND_MASK,
+  NARROW,
+  Op,
+  READS,
+  WRITES,
+  wordFoot,
+} from './ops';
+
+/** Events as an engine has recorded them. */
+export interface EventSource {
+  readonly length: number;
+  /** Actors from this number on are store buffers, under TSO, and time. */
+  readonly programs: number;
+  readonly tso: boolean;
+  actor(event: number): number;
+  /** Kind and address, see ops.ts. */
+  tag(event: number): number;
+  expected(event: number): number;
+  result(event: number): number;
+  /** The byte or word at the address before and after a step that changes it; of others anything. */
+  before(event: number): number;
+  after(event: number): number;
+}
 
 /** Where a region lies in the engine's address space. */
 interface Place {
@@ -17,27 +46,38 @@ interface Place {
 
 export class EventHistory implements History {
   readonly length: number;
-  /** Per event: place of its record in its actor's log. */
-  private readonly record: Int32Array;
-  private readonly accesses: (Access | undefined)[] = [];
-  /** One vector clock per event, made when somebody asks; and each event's number among its actor's, from 1. */
+  private readonly feet: Int32Array;
+  /** Per event: its number among its actor's, from 0. */
+  private readonly rank: Int32Array;
+  /** Per flush: the event of the store. */
+  private readonly storeOf: Int32Array;
+  private readonly accesses: readonly (Access | undefined)[];
+  /** One vector clock per event, made when somebody asks. */
   private clocks: Int32Array | undefined;
+  private readonly width: number;
 
   /** @param nameOf - of an actor */
   constructor(
-    private readonly state: MachineState,
+    private readonly events: EventSource,
     private readonly places: readonly Place[],
     private readonly nameOf: (actor: number) => string,
   ) {
-    this.length = state.depth;
-    this.record = new Int32Array(state.depth);
-    const made = new Int32Array(state.actors);
-    for (let event = 0; event < state.depth; event++) {
-      const actor = state.evActor[event] as number;
-      this.record[event] = made[actor] as number;
+    const { length, programs } = events;
+    this.length = length;
+    this.width = programs * 2 + 1;
+    this.rank = new Int32Array(length);
+    this.storeOf = new Int32Array(length).fill(-1);
+    this.feet = Int32Array.from({ length }, (_, event) => this.footOf(event));
+    this.accesses = Array.from({ length }, (_, event) => this.read(event));
+    const made = new Int32Array(this.width);
+    const stores: number[][] = Array.from({ length: this.width }, () => []);
+    for (let event = 0; event < length; event++) {
+      const actor = this.events.actor(event);
+      this.rank[event] = made[actor] as number;
       made[actor] = (made[actor] as number) + 1;
+      if (isPlainStore(this.kind(event))) stores[actor]?.push(event);
+      if (isFlush(this.kind(event))) this.storeOf[event] = stores[actor - programs]?.shift() ?? -1;
     }
-    for (let event = 0; event < state.depth; event++) this.accesses.push(this.read(event));
   }
 
   access(step: number): Access | undefined {
@@ -51,112 +91,139 @@ export class EventHistory implements History {
   happensBefore(a: number, b: number): boolean {
     if (a >= b) return false;
     this.clocks ??= this.makeClocks();
-    const actor = this.state.evActor[a] as number;
-    return (this.clocks[b * this.state.actors + actor] as number) > (this.record[a] as number);
+    return (this.clocks[b * this.width + this.events.actor(a)] as number) > (this.rank[a] as number);
   }
 
   /** The actor of an event, the program itself for its store buffer. */
   private programOf(event: number): number {
-    const actor = this.state.evActor[event] as number;
-    const { programs, time } = this.state;
-    return actor >= programs && actor !== time ? actor - programs : actor;
-  }
-
-  private slot(event: number, slot: number): number {
-    const actor = this.state.evActor[event] as number;
-    return (this.state.logs[actor] as Int32Array)[(this.record[event] as number) * RECORD + slot] as number;
+    const actor = this.events.actor(event);
+    return isFlush(this.kind(event)) ? actor - this.events.programs : actor;
   }
 
   private kind(event: number): number {
-    return this.slot(event, LOG_TAG) & KIND_MASK;
+    return this.events.tag(event) & KIND_MASK;
   }
 
   private read(event: number): Access | undefined {
+    const { events } = this;
     const kind = this.kind(event);
     const access = this.kindOfAccess(event, kind);
-    const address = (this.slot(event, LOG_TAG) >>> KIND_BITS) - ENGINE_BYTES;
+    const address = (events.tag(event) >>> KIND_BITS) - ENGINE_BYTES;
     const place = this.places.find(({ base, bytes }) => address >= base && address < base + bytes);
     if (access === undefined || place === undefined) return undefined;
-    const narrow = NARROW[kind] === 1;
-    const seen = this.slot(event, LOG_RESULT);
-    const old = this.state.oldWord(event, (address + ENGINE_BYTES) >> 2);
-    const before = narrow ? (old >>> ((address & 3) * 8)) & 0xff : old;
-    const plain = kind === Op.WRITE8 || kind === Op.WRITE32 || kind === Op.FLUSH8 || kind === Op.FLUSH32;
-    const after = this.slot(event, plain ? LOG_OPERAND : LOG_AFTER);
     return {
       actor: this.programOf(event),
       kind: access,
       region: place.region,
       address: address - place.base,
-      bytes: narrow ? 1 : 4,
-      before: access === 'read' ? seen : before,
-      after: access === 'read' ? seen : narrow ? after & 0xff : after | 0,
+      bytes: NARROW[kind] === 1 ? 1 : 4,
+      before: access === 'read' ? events.result(event) : events.before(event),
+      after: access === 'read' ? events.result(event) : events.after(event),
     };
   }
 
   /** Undefined for steps that are no access to memory. */
   private kindOfAccess(event: number, kind: number): Access['kind'] | undefined {
-    switch (kind) {
-      case Op.READ8:
-      case Op.READ32:
-      case Op.LOAD8:
-      case Op.LOAD32:
-        return 'read';
-      case Op.WRITE8:
-      case Op.WRITE32:
-        return this.state.tso ? undefined : 'write';
-      case Op.STORE8:
-      case Op.STORE32:
-      case Op.FLUSH8:
-      case Op.FLUSH32:
-        return 'write';
-      case Op.CAS8:
-      case Op.CAS32:
-        return ((this.state.evFoot[event] as number) & WRITES) === 0 ? 'read' : 'update';
-      default:
-        return kind > Op.STORE8 && kind <= Op.EXCHANGE32 ? 'update' : undefined;
+    if (kind === Op.READ8 || kind === Op.READ32 || kind === Op.LOAD8 || kind === Op.LOAD32) return 'read';
+    if (isPlainStore(kind)) return this.events.tso ? undefined : 'write';
+    if (kind === Op.STORE8 || kind === Op.STORE32 || isFlush(kind)) return 'write';
+    if (this.failedExchange(event)) return 'read';
+    return kind > Op.STORE8 && kind <= Op.CAS32 ? 'update' : undefined;
+  }
+
+  private failedExchange(event: number): boolean {
+    const { events } = this;
+    const kind = this.kind(event);
+    if (kind === Op.CAS8) return events.result(event) !== (events.expected(event) & 0xff);
+    return kind === Op.CAS32 && events.result(event) !== events.expected(event);
+  }
+
+  /** What an event touches; 0 for what nobody else can tell. */
+  private footOf(event: number): number {
+    const kind = this.kind(event);
+    const address = this.events.tag(event) >>> KIND_BITS;
+    if (isPlainStore(kind) && this.events.tso) return 0;
+    // Masked, it depends on the mask alone; that it found nothing pending orders it before nothing of interest.
+    if (kind === Op.WINDOW) {
+      return this.events.result(event) === 0 ? byteFoot(address + 1, READS) : wordFoot(address, READS);
     }
+    const access = this.failedExchange(event) ? READS : (ACCESS[kind] as number);
+    if (access === 0) return 0;
+    return NARROW[kind] === 1 ? byteFoot(address, access) : wordFoot(address, access);
   }
 
   /** Each event after those it depends on: the same actor's, and all with which it may not be swapped. */
   private makeClocks(): Int32Array {
-    const { state, length } = this;
-    const width = state.actors;
+    const { length, width, rank } = this;
     const clocks = new Int32Array(length * width);
     for (let event = 0; event < length; event++) {
       const row = event * width;
       for (let earlier = event - 1; earlier >= 0; earlier--) {
-        const actor = state.evActor[earlier] as number;
-        if ((clocks[row + actor] as number) > (this.record[earlier] as number)) continue;
-        if (!this.dependent(earlier, event)) continue;
+        const known = clocks[row + this.events.actor(earlier)] as number;
+        if (known > (rank[earlier] as number) || !this.dependent(earlier, event)) continue;
         for (let i = 0; i < width; i++) {
           clocks[row + i] = Math.max(clocks[row + i] as number, clocks[earlier * width + i] as number);
         }
       }
-      clocks[row + (state.evActor[event] as number)] = (this.record[event] as number) + 1;
+      clocks[row + this.events.actor(event)] = (rank[event] as number) + 1;
     }
     return clocks;
   }
 
   private dependent(earlier: number, event: number): boolean {
-    const { state } = this;
-    const a = state.evActor[earlier] as number;
-    const b = state.evActor[event] as number;
-    if (a === b) return true;
-    if (this.programOf(earlier) === this.programOf(event)) return this.dependentInBuffer(earlier, event, a > b);
-    return state.feet.dependent(state.evFoot[earlier] as number, state.evFoot[event] as number);
+    if (this.events.actor(earlier) === this.events.actor(event)) return true;
+    if (this.kind(earlier) === Op.TICK || this.kind(event) === Op.TICK) return true;
+    const feet = dependence.dependent(this.feet[earlier] as number, this.feet[event] as number);
+    if (this.programOf(earlier) !== this.programOf(event)) return feet;
+    // A program and its store buffer: a flush comes after its store, a step that drains the buffer after the flush, and
+    // loads do not mind.
+    if (this.storeOf[event] === earlier) return true;
+    const step = isFlush(this.kind(event)) ? earlier : event;
+    if (step === event && DRAINS[this.kind(event)] === 1) return true;
+    return feet && ((this.feet[step] as number) & WRITES) !== 0;
   }
+}
 
-  /**
-   * A program and its store buffer: a flush comes after its store, a step that drains the buffer after the flush, and loads do
-   * not mind.
-   */
-  private dependentInBuffer(earlier: number, event: number, flushedFirst: boolean): boolean {
-    if (!flushedFirst && this.slot(event, LOG_EXTRA) === earlier) return true;
-    const step = flushedFirst ? event : earlier;
-    if (flushedFirst && DRAINS[this.kind(step)] === 1) return true;
-    const { evFoot, feet } = this.state;
-    const foot = evFoot[step] as number;
-    return (foot & (WRITES | MANY)) !== 0 && feet.dependent(evFoot[earlier] as number, evFoot[event] as number);
+const dependence = new FootLists();
+
+function isPlainStore(kind: number): boolean {
+  return kind === Op.WRITE8 || kind === Op.WRITE32;
+}
+
+function isFlush(kind: number): boolean {
+  return kind === Op.FLUSH8 || kind === Op.FLUSH32;
+}
+
+/** The execution that a state holds. Valid until it is taken back. */
+export function eventsOfState(state: MachineState): EventSource {
+  const record = new Int32Array(state.depth);
+  const made = new Int32Array(state.actors);
+  for (let event = 0; event < state.depth; event++) {
+    const actor = state.evActor[event] as number;
+    record[event] = made[actor] as number;
+    made[actor] = (made[actor] as number) + 1;
   }
+  const slot = (event: number, index: number): number => {
+    const log = state.logs[state.evActor[event] as number] as Int32Array;
+    return log[(record[event] as number) * RECORD + index] as number;
+  };
+  const location = (event: number, word: number): number => {
+    const tag = slot(event, LOG_TAG);
+    return NARROW[tag & KIND_MASK] === 1 ? (word >>> (((tag >>> KIND_BITS) & 3) * 8)) & 0xff : word;
+  };
+  return {
+    length: state.depth,
+    programs: state.programs,
+    tso: state.tso,
+    actor: (event) => state.evActor[event] as number,
+    tag: (event) => slot(event, LOG_TAG),
+    expected: (event) => slot(event, LOG_EXPECTED),
+    result: (event) => slot(event, LOG_RESULT),
+    before: (event) => location(event, state.oldWord(event, (slot(event, LOG_TAG) >>> KIND_BITS) >> 2)),
+    after: (event) => {
+      const kind = slot(event, LOG_TAG) & KIND_MASK;
+      if (!isPlainStore(kind) && !isFlush(kind)) return slot(event, LOG_AFTER);
+      return NARROW[kind] === 1 ? slot(event, LOG_OPERAND) & 0xff : slot(event, LOG_OPERAND);
+    },
+  };
 }

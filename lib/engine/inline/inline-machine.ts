@@ -1,6 +1,6 @@
 /** A scenario's machine under the inline engine: its buffers are only read, once, to fill the engine's memory. */
 import type { MachinePlan } from '../machine-plan';
-import { EventHistory } from './event-history';
+import { eventsOfState } from './event-history';
 import { InlineEngine } from './inline-engine';
 import { type MachineSetup, type RegionPlace, StepMachine, startOfDayImage } from './step-machine';
 
@@ -21,8 +21,7 @@ function makeEngine(machine: StepMachine<InlineEngine>, setup: MachineSetup): In
     memoryModel: setup.memoryModel,
     maxSteps: setup.maxSteps,
     check: (values) => machine.check(values),
-    invariants: (when) =>
-      machine.brokenInvariant(when, () => new EventHistory(engine.state, regions, (actor) => machine.actorName(actor))),
+    invariants: (when) => machine.brokenInvariant(when, () => eventsOfState(engine.state)),
     describeWait: (actor) => machine.describeWait(actor, engine.state.kind(actor)),
     onOperation: tracer && ((actor, position) => tracer.location(actor, position, new Error().stack ?? '')),
   });

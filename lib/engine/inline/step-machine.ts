@@ -17,7 +17,6 @@ import { GuestAssertionError, toError } from '../errors';
 import { type GuestHooks, GuestVcpu } from '../guest-vcpu';
 import {
   checkInvariants,
-  type History,
   MachineView,
   type Moment,
   type PreparedInvariants,
@@ -28,6 +27,7 @@ import type { DomainPlan, MachinePlan } from '../machine-plan';
 import type { Device, ToolstackDomain } from '../scenario';
 import { checkContext, describeDomains, firstDomain, setupContext, toolstackDomains } from '../toolstack';
 import { initialiseWords } from '../words';
+import { EventHistory, type EventSource } from './event-history';
 import { InlineMemory } from './inline-memory';
 import type { MemoryModel } from './machine-state';
 import { ENGINE_BYTES, Op, opName } from './ops';
@@ -178,9 +178,9 @@ export class StepMachine<E extends StepEngine = StepEngine> {
 
   /**
    * What the scenario's invariants have to say of an execution that stops, outside any execution.
-   * @param history - asked for if they make use of one
+   * @param events - of the execution; asked for if the invariants make use of them
    */
-  brokenInvariant(when: Moment, history: () => History | undefined): string | undefined {
+  brokenInvariant(when: Moment, events: () => EventSource): string | undefined {
     const { invariants, engine } = this;
     if (invariants === undefined) return undefined;
     const peek = (kind: 'guest' | 'private') => {
@@ -188,7 +188,10 @@ export class StepMachine<E extends StepEngine = StepEngine> {
         engine.peek32(ENGINE_BYTES + this.place(kind, domainId).base + address);
     };
     const view = new MachineView(this.hypervisor, { guest: peek('guest'), private: peek('private') });
-    return checkInvariants(invariants, when, view, invariants.usesHistory ? history() : undefined);
+    const history = invariants.usesHistory
+      ? new EventHistory(events(), this.regions, (actor) => this.actorName(actor))
+      : undefined;
+    return checkInvariants(invariants, when, view, history);
   }
 
   private runVcpu(plan: DomainPlan, id: number, actor: number): unknown {
