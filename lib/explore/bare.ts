@@ -4,7 +4,7 @@
  */
 import { type EngineFailure, type EngineOptions, InlineEngine } from '../engine/inline/inline-engine';
 import type { InlineMemory } from '../engine/inline/inline-memory';
-import type { Strategy } from './strategy';
+import type { Strategy } from '../engine/inline/strategy';
 
 export type Bare = (memory: InlineMemory, engine: InlineEngine) => unknown;
 

@@ -5,7 +5,7 @@
  * before comes first, so that the first schedules are those with the fewest switches.
  */
 import type { MachineState } from '../engine/inline/machine-state';
-import type { Strategy } from './strategy';
+import type { Strategy } from '../engine/inline/strategy';
 
 export class DfsStrategy implements Strategy {
   readonly name = 'dfs';

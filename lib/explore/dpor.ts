@@ -9,8 +9,8 @@
  */
 import type { MachineState } from '../engine/inline/machine-state';
 import { Op } from '../engine/inline/ops';
+import type { Strategy } from '../engine/inline/strategy';
 import { HappensBefore } from './happens-before';
-import type { Strategy } from './strategy';
 import { StepSequence, WakeupForest } from './wakeup-tree';
 
 const STRIDE = 32;

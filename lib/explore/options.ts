@@ -1,13 +1,13 @@
 /** What `explore` can be told, checked, with the defaults. */
 import { UpcallError } from '../engine/errors';
 import type { MemoryModel } from '../engine/inline/machine-state';
+import type { Strategy } from '../engine/inline/strategy';
 import type { ScenarioOptions } from '../engine/machine-plan';
 import { DfsStrategy } from './dfs';
 import { DporStrategy } from './dpor';
 import { PctStrategy } from './pct';
 import { PosStrategy } from './pos';
 import { RandomStrategy } from './random';
-import type { Strategy } from './strategy';
 
 export const STRATEGIES = ['dpor', 'dfs', 'random', 'pct', 'pos'] as const;
 export type StrategyName = (typeof STRATEGIES)[number];

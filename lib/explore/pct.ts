@@ -7,8 +7,8 @@
  * at least 1 / (n * k^(d-1)). k is the longest execution seen so far, so the first executions only measure.
  */
 import type { MachineState } from '../engine/inline/machine-state';
-import { Random } from './rng';
-import type { Strategy } from './strategy';
+import type { Strategy } from '../engine/inline/strategy';
+import { Random } from '../engine/rng';
 
 export class PctStrategy implements Strategy {
   readonly name = 'pct';

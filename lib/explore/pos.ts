@@ -5,8 +5,8 @@
  * draw new priorities. Orders of steps that commute are thus not sampled over and over, orders of those that race are.
  */
 import type { MachineState } from '../engine/inline/machine-state';
-import { Random } from './rng';
-import type { Strategy } from './strategy';
+import type { Strategy } from '../engine/inline/strategy';
+import { Random } from '../engine/rng';
 
 export class PosStrategy implements Strategy {
   readonly name = 'pos';

@@ -5,8 +5,8 @@
  * 2025). The first finds what happens early on or between actors in step, the other what needs one to be far ahead.
  */
 import type { MachineState } from '../engine/inline/machine-state';
-import { Random } from './rng';
-import type { Strategy } from './strategy';
+import type { Strategy } from '../engine/inline/strategy';
+import { Random } from '../engine/rng';
 
 export class RandomStrategy implements Strategy {
   readonly name = 'random';

@@ -5,7 +5,7 @@
 
 import { LOG_RESULT, type MachineState, RECORD } from '../engine/inline/machine-state';
 import { Op } from '../engine/inline/ops';
-import type { Strategy } from './strategy';
+import type { Strategy } from '../engine/inline/strategy';
 
 /** Told of every event a script executes. */
 export interface ScriptWatcher {

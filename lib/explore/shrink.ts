@@ -6,9 +6,9 @@
  * the budget the result is the least there is.
  */
 import type { EngineFailure, InlineEngine } from '../engine/inline/inline-engine';
+import type { Strategy } from '../engine/inline/strategy';
 import { DfsStrategy } from './dfs';
 import { recordSchedule, ScriptStrategy } from './script';
-import type { Strategy } from './strategy';
 
 export interface FailingSchedule {
   readonly actors: readonly number[];

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { InlineEngine } from '../../lib/engine/inline/inline-engine';
 import type { InlineMemory } from '../../lib/engine/inline/inline-memory';
+import type { Strategy } from '../../lib/engine/inline/strategy';
+import { Random } from '../../lib/engine/rng';
 import { DfsStrategy } from '../../lib/explore/dfs';
 import { DporStrategy } from '../../lib/explore/dpor';
-import { Random } from '../../lib/explore/rng';
-import type { Strategy } from '../../lib/explore/strategy';
 import { at, type Bare, type BareOptions, exploreBare } from './support/bare';
 import { type Ingredients, randomPrograms } from './support/random-programs';
 import { finalStateOf, traceOf } from './support/traces';

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
+import type { Strategy } from '../../lib/engine/inline/strategy';
 import { DfsStrategy } from '../../lib/explore/dfs';
 import { DporStrategy } from '../../lib/explore/dpor';
 import { PctStrategy } from '../../lib/explore/pct';
 import { PosStrategy } from '../../lib/explore/pos';
 import { RandomStrategy } from '../../lib/explore/random';
-import type { Strategy } from '../../lib/explore/strategy';
 import { exploreBare } from './support/bare';
 import { announced, evtchnModel } from './support/evtchn-model';
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
+import type { Strategy } from '../../lib/engine/inline/strategy';
 import { DfsStrategy } from '../../lib/explore/dfs';
 import { PctStrategy } from '../../lib/explore/pct';
 import { PosStrategy } from '../../lib/explore/pos';
 import { RandomStrategy } from '../../lib/explore/random';
-import type { Strategy } from '../../lib/explore/strategy';
 import { at, type Bare, exploreBare } from './support/bare';
 import { litmus } from './support/litmus-program';
 import { finalStateOf, traceOf } from './support/traces';

@@ -3,13 +3,14 @@
  * measured beside the same model as hand-written generators, executed as often under a random scheduler, and beside the figure
  * recorded for the best peer; the latter were taken on another day, so only the former ratio is of one run.
  */
+
+import type { Strategy } from '../../engine/inline/strategy';
 import { type BareOptions, exploreBare } from '../../explore/bare';
 import { DfsStrategy } from '../../explore/dfs';
 import { DporStrategy } from '../../explore/dpor';
 import { PctStrategy } from '../../explore/pct';
 import { PosStrategy } from '../../explore/pos';
 import { RandomStrategy } from '../../explore/random';
-import type { Strategy } from '../../explore/strategy';
 import type { BenchGroup } from './group';
 import { type BenchResult, measurePairs, median, type Pair, SAMPLES } from './measure';
 import { announced, counter, evtchn, lastZero, type Model, raw, readers } from './models';

@@ -12,7 +12,7 @@
  * remembers what followed them. The next execution shares a prefix with the last one; it starts by taking back the
  * events after the prefix, wherever on the stack the engine happens to be.
  */
-import type { Strategy } from '../../explore/strategy';
+
 import type { Moment } from '../invariants';
 import {
   brokenInvariant,
@@ -37,6 +37,7 @@ import {
 } from './machine-state';
 import { describeOp, ENGINE_BYTES, KIND_BITS, Op, opName } from './ops';
 import { chooseDigits, type Program, type StepEngine } from './step-engine';
+import type { Strategy } from './strategy';
 
 export type { EngineFailure, FailureKind, Program };
 

@@ -9,7 +9,6 @@
  * that wants it sets it. Timers and devices step at most {@link MachineSetup.hardwareSteps} times per execution.
  */
 import { format } from 'node:util';
-import { Random } from '../../explore/rng';
 import { type HvVcpu, Hypervisor, initialiseMachine, type Region } from '../../hypervisor/hypervisor';
 import { createMachineImage, type MachineImage } from '../../hypervisor/image';
 import { PauseFlag, type Platform } from '../../hypervisor/platform';
@@ -24,6 +23,7 @@ import {
   StepBudget,
 } from '../invariants';
 import type { DomainPlan, MachinePlan } from '../machine-plan';
+import { Random } from '../rng';
 import type { Device, ToolstackDomain } from '../scenario';
 import { checkContext, describeDomains, firstDomain, setupContext, toolstackDomains } from '../toolstack';
 import { initialiseWords } from '../words';

@@ -1,5 +1,5 @@
 /** Small random programs, for comparing strategies. */
-import type { Random } from '../../../lib/explore/rng';
+import type { Random } from '../../../lib/engine/rng';
 import { at, type Bare } from './bare';
 
 type Step = (memory: Parameters<Bare>[0], engine: Parameters<Bare>[1], seen: number[]) => void;

@@ -1,5 +1,5 @@
 /** Random lists of operations for scenarios/random-words.ts. */
-import type { Random } from '../../../lib/explore/rng';
+import type { Random } from '../../../lib/engine/rng';
 
 export type Operation = readonly [operation: string, word: number, value: number];
 

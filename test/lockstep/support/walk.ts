@@ -1,7 +1,7 @@
 /** Random schedules of different tempers: from one actor at a time to a switch at every step. */
 import type { MachineState } from '../../../lib/engine/inline/machine-state';
-import { Random } from '../../../lib/explore/rng';
-import type { Strategy } from '../../../lib/explore/strategy';
+import type { Strategy } from '../../../lib/engine/inline/strategy';
+import { Random } from '../../../lib/engine/rng';
 
 /** Chances, of 16, to leave an actor that could go on; executions take turns with them. */
 const TEMPERS = [16, 8, 2, 1];

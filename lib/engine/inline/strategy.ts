@@ -2,7 +2,7 @@
  * What an exploration strategy is asked. The engine executes; a strategy only says who is next, and how far to go back
  * before the next execution. Sets of actors are bit masks.
  */
-import type { MachineState } from '../engine/inline/machine-state';
+import type { MachineState } from './machine-state';
 
 export interface Strategy {
   readonly name: string;
