@@ -1,8 +1,8 @@
 /**
  * Echoes what is typed at the console, line by line.
  *
- * Teaches: VIRQ_CONSOLE, a global interrupt that only the machine's hardware domain gets; CONSOLEIO_read; and why the handler
- * reads until nothing is left.
+ * Teaches: VIRQ_CONSOLE, a global interrupt that only the machine's hardware domain gets; CONSOLEIO_read; and why the
+ * handler reads until nothing is left.
  *
  * A device plays a person who types `args.typed`; what you type goes there too. Ends with ctrl-D (character 4) or after
  * `args.bytes` characters.

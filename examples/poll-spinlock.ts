@@ -1,8 +1,8 @@
 /**
  * All vCPUs add to one plain counter under a lock whose waiters sleep.
  *
- * Teaches: a paravirtual spinlock. A waiter that has spun in vain gives up its processor in SCHEDOP_poll and is kicked by
- * the holder when its turn comes; a bare spinlock would burn the time slice the holder may need.
+ * Teaches: a paravirtual spinlock. A waiter that has spun in vain gives up its processor in SCHEDOP_poll and is kicked
+ * by the holder when its turn comes; a bare spinlock would burn the time slice the holder may need.
  *
  *     npx upcall run examples/poll-spinlock.ts --vcpus 4 --args '{"rounds": 1000, "spins": 0}'
  */

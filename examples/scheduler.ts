@@ -1,11 +1,11 @@
 /**
  * A small SMP scheduler with one run queue, tasks that work and sleep, and reschedule IPIs.
  *
- * Teaches: what must happen under the run-queue lock (and with upcalls disabled, since timer handlers take it too), how a
- * vCPU goes idle without missing work that is queued at that moment, and whom to wake.
+ * Teaches: what must happen under the run-queue lock (and with upcalls disabled, since timer handlers take it too),
+ * how a vCPU goes idle without missing work that is queued at that moment, and whom to wake.
  *
- * A task is an explicit state machine in shared memory, as there is no stack to switch: a vCPU runs it for one slice, then
- * decides whether it is ready again, sleeps, or is done. Any vCPU may run the next slice.
+ * A task is an explicit state machine in shared memory, as there is no stack to switch: a vCPU runs it for one slice,
+ * then decides whether it is ready again, sleeps, or is done. Any vCPU may run the next slice.
  *
  *     npx upcall run examples/scheduler.ts --vcpus 4 --args '{"tasks": 8, "slices": 50, "napUs": 200}'
  */
@@ -44,8 +44,8 @@ class RunQueue {
 
   /**
    * The next task; -1 if there is none, and then this vCPU counts as idle. Both are one step under the lock: whoever
-   * queues a task after this look finds the vCPU idle and sends it an IPI, which is pending even if the vCPU has not gone
-   * to sleep yet. Marked idle outside the lock, it could be missed by a task queued in between.
+   * queues a task after this look finds the vCPU idle and sends it an IPI, which is pending even if the vCPU has not
+   * gone to sleep yet. Marked idle outside the lock, it could be missed by a task queued in between.
    */
   dequeue(): number {
     const { queue, head, tail, idle, state } = this.vcpu.words;
@@ -149,8 +149,8 @@ export default defineScenario({
         irqEnable(vcpu);
         return { slicesRun };
       } else {
-        // Upcalls have been disabled since before the look at the queue. block() enables them and sleeps only if none is
-        // due.
+        // Upcalls have been disabled since before the look at the queue. block() enables them and sleeps only if none
+        // is due.
         vcpu.block();
       }
     }

@@ -1,8 +1,9 @@
 /**
  * A guided tour of a small kernel on four vCPUs, with everything at once.
  *
- * vCPU 0 boots alone and brings up the others. Then, until the time is up, a token goes round by IPI as fast as it can, and
- * every vCPU reports on the console by its own periodic timer and adds to one counter under a paravirtual spinlock.
+ * vCPU 0 boots alone and brings up the others. Then, until the time is up, a token goes round by IPI as fast as it
+ * can, and every vCPU reports on the console by its own periodic timer and adds to one counter under a paravirtual
+ * spinlock.
  *
  * Teaches: how the pieces of `upcall/guest` fit together. The other examples take them one by one.
  *

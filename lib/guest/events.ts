@@ -173,8 +173,8 @@ export class Events {
    * Delivers a port's events again, those that came while it was masked included. Any vCPU may.
    *
    * A port served elsewhere takes the hypercall, since only the owner may touch a selector. Here: clear the mask bit,
-   * which is a full barrier, then look at the pending bit. A sender sets pending, then looks at the mask: one of the two
-   * sees the other.
+   * which is a full barrier, then look at the pending bit. A sender sets pending, then looks at the mask: one of the
+   * two sees the other.
    */
   unmask(port: number): void {
     const { vcpu, memory } = this;

@@ -1,8 +1,8 @@
 /**
  * Lines on the hypervisor's console, stamped with system time and vCPU.
  *
- * One CONSOLEIO_write for a line: the hypervisor writes a buffer out as a whole, so lines of different vCPUs do not mix,
- * and the text takes one hypercall instead of one for each piece.
+ * One CONSOLEIO_write for a line: the hypervisor writes a buffer out as a whole, so lines of different vCPUs do not
+ * mix, and the text takes one hypercall instead of one for each piece.
  *
  * @source Xen, xen/drivers/char/console.c; Mini-OS, console/console.c
  */

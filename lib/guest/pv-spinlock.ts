@@ -1,6 +1,6 @@
 /**
- * A ticket lock whose waiters, after spinning for a while, give up the processor in SCHEDOP_poll; the holder that passes
- * the turn on sends an event to just the vCPU whose turn it is.
+ * A ticket lock whose waiters, after spinning for a while, give up the processor in SCHEDOP_poll; the holder that
+ * passes the turn on sends an event to just the vCPU whose turn it is.
  *
  * Each vCPU has one *kick port*: an IPI bound to itself and masked for ever, so that it never causes an upcall. Poll
  * looks at its pending bit, for which the mask does not matter. What a vCPU sleeps for, lock and ticket, stands in
@@ -13,9 +13,9 @@
  *   at once; whatever led to one before the clear, the look sees.
  * - Poll also returns when an upcall is deliverable, whatever the ports; each return is taken as possibly
  *   spurious.
- * - Upcalls stay as the caller had them, so a handler may interrupt the slow path and take another lock by the slow path.
- *   While its record stands the outer one is not to be seen, and it may consume the outer one's kick. It therefore
- *   puts the outer record back and leaves the kick port pending: the outer poll returns and looks again.
+ * - Upcalls stay as the caller had them, so a handler may interrupt the slow path and take another lock by the slow
+ *   path. While its record stands the outer one is not to be seen, and it may consume the outer one's kick. It
+ *   therefore puts the outer record back and leaves the kick port pending: the outer poll returns and looks again.
  * - A vCPU publishes itself only when it has a kick port, and keeps that port as long as the domain lives.
  *
  * @source Linux, arch/x86/xen/spinlock.c (with ticket locks: up to 4.1)

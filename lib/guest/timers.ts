@@ -5,8 +5,8 @@
  * Times are words of the vCPU's kernel block; callbacks are code, a table the vCPU fills as it creates its timers.
  * All of it belongs to this vCPU alone, so disabling upcalls is the only lock it needs.
  *
- * The hypervisor's periodic timer is not used: it does not tick for a blocked vCPU. A PV vCPU starts with it running, at
- * 100 Hz; it is stopped here.
+ * The hypervisor's periodic timer is not used: it does not tick for a blocked vCPU. A PV vCPU starts with it running,
+ * at 100 Hz; it is stopped here.
  *
  * Leaves out: Arm, where guests use the architected timer.
  *
@@ -83,8 +83,8 @@ export class Timers {
   }
 
   /**
-   * Runs what is due, at most as many callbacks as there may be timers: one that starts its timer anew in the past comes
-   * by another event, so that other ports get their turn.
+   * Runs what is due, at most as many callbacks as there may be timers: one that starts its timer anew in the past
+   * comes by another event, so that other ports get their turn.
    */
   private expire(): void {
     const { queue } = this;
@@ -133,8 +133,8 @@ export class Timer {
   }
 
   /**
-   * Fires again and again, the first time a period from now. The deadlines keep to multiples of the period however late a
-   * callback runs; those missed by then are skipped.
+   * Fires again and again, the first time a period from now. The deadlines keep to multiples of the period however
+   * late a callback runs; those missed by then are skipped.
    * @param periodNs - an integer above 0
    */
   startEvery(periodNs: number): void {

@@ -120,8 +120,8 @@ export class UpcallDispatcher {
   }
 
   /**
-   * Clears the pending bit, then runs the handler: an event raised while it runs counts anew. In the other order an event
-   * raised after the handler's last look and before the clear would vanish.
+   * Clears the pending bit, then runs the handler: an event raised while it runs counts anew. In the other order an
+   * event raised after the handler's last look and before the clear would vanish.
    *
    * A port without a handler was unbound after its word was read, by a handler served before it. Its number may
    * already belong to somebody else, so nothing of it is touched.

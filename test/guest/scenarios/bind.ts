@@ -2,8 +2,9 @@
  * A vCPU binds a port whose other end is sent to at any time before, during and after. The port notifies this vCPU from
  * the start: a send that has read another one as its target is lost to a move, here as in Xen.
  */
-import { defineScenario } from '../../../lib';
+
 import { DOMID_SELF } from '../../../lib/abi';
+import { defineScenario } from '../../../lib/engine/scenario';
 import { Events, irqEnable } from '../../../lib/guest';
 
 export default defineScenario({

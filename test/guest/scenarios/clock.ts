@@ -1,5 +1,5 @@
 /** A vCPU reads the wallclock while it is set. The version protocol is followed by hand on the writing side. */
-import { defineScenario } from '../../../lib';
+import { defineScenario } from '../../../lib/engine/scenario';
 import { readWallclock } from '../../../lib/guest';
 
 export default defineScenario({

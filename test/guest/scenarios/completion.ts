@@ -1,5 +1,5 @@
 /** One vCPU waits for a completion, the other completes. */
-import { defineScenario } from '../../../lib';
+import { defineScenario } from '../../../lib/engine/scenario';
 import { Completion, Events } from '../../../lib/guest';
 
 export default defineScenario({

@@ -1,6 +1,7 @@
 /** Work is announced on two ports that lie in different words, twice on one of them: all of it is found. */
-import { defineScenario } from '../../../lib';
+
 import { DOMID_SELF } from '../../../lib/abi';
+import { defineScenario } from '../../../lib/engine/scenario';
 import { Events, haltUntil } from '../../../lib/guest';
 
 /** Ports 1 to 30 are taken, so the guest gets 31, the last of its word, and 32, the first of the next. */

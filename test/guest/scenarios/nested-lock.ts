@@ -2,7 +2,7 @@
  * A handler takes a paravirtual lock the slow way while the code it interrupts waits for another: neither waiter may
  * sleep through its turn.
  */
-import { defineScenario } from '../../../lib';
+import { defineScenario } from '../../../lib/engine/scenario';
 import { Events, irqEnable, PvSpinlock } from '../../../lib/guest';
 
 export default defineScenario({

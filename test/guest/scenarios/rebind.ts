@@ -1,6 +1,7 @@
 /** vCPU 0 moves a port with an event on it to vCPU 1, which is taking upcalls: one of them serves it, once. */
-import { defineScenario } from '../../../lib';
+
 import { DOMID_SELF } from '../../../lib/abi';
+import { defineScenario } from '../../../lib/engine/scenario';
 import { Events, irqDisable, irqEnable } from '../../../lib/guest';
 
 export default defineScenario({

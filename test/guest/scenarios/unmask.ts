@@ -1,5 +1,5 @@
 /** A vCPU masks its port, unmasks it and waits for the event that the other sends at any time. */
-import { defineScenario } from '../../../lib';
+import { defineScenario } from '../../../lib/engine/scenario';
 import { Events, haltUntil, irqEnable } from '../../../lib/guest';
 
 export default defineScenario({
