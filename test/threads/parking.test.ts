@@ -150,20 +150,26 @@ describe('Control', () => {
     expect([0, 1, 2].map((vcpu) => control.eventsFor(vcpu))).to.deep.equal([0, 1, 2]);
   });
 
-  it('pokes the timer thread for deadlines that are not later than its plan, and never while it is awake', () => {
+  it('pokes the timer thread for deadlines earlier than its plan, once, and never while it is awake', () => {
     const poked = (deadlineNs: number) => {
       const before = control.timerSequence();
       control.pokeTimer(deadlineNs);
       return control.timerSequence() !== before;
     };
     control.markTimerAwake();
+    expect(control.timerAwake).to.equal(true);
     expect(poked(0)).to.equal(false);
     control.planTimer(1e9);
-    expect(poked(1e9 - 1)).to.equal(true);
-    expect(poked(1e9)).to.equal(true);
+    expect(control.timerAwake).to.equal(false);
     expect(poked(1.001e9)).to.equal(false);
+    expect(poked(0.9e9)).to.equal(true);
+    expect(poked(0.9e9)).to.equal(false);
+    expect(control.markTimerAwake()).to.be.within(0.9e9 - 65_536, 0.9e9);
     control.planTimer(Number.POSITIVE_INFINITY);
-    expect(control.timerPlansNothing).to.equal(true);
-    expect(poked(1e15)).to.equal(true);
+    expect(poked(1e12)).to.equal(true);
+    // Beyond what a plan can say, every deadline may be the earlier one.
+    control.planTimer(1e18);
+    for (const deadlineNs of [2e18, 1e18, 0.9e18]) expect(poked(deadlineNs)).to.equal(true);
+    expect(control.markTimerAwake()).to.be.below(1e18);
   });
 });

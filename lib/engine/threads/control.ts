@@ -30,6 +30,8 @@ const WAKES = 5;
 /** Planned wake-ups are published in units of 2^16 ns, so that one 32-bit word reaches 39 hours. */
 const PLAN_UNIT_NS = 65536;
 const PLAN_NEVER = 0x7fffffff;
+/** Stands for all times that the word does not reach. */
+const PLAN_BEYOND = PLAN_NEVER - 1;
 /** The timer thread is awake and will look at all timers again before it sleeps. */
 const PLAN_AWAKE = -1;
 
@@ -139,8 +141,13 @@ export class Control {
     return Atomics.load(this.flags, TIMER_SEQUENCE);
   }
 
-  markTimerAwake(): void {
-    Atomics.store(this.flags, TIMER_PLANNED, PLAN_AWAKE);
+  /**
+   * The timer thread is awake.
+   * @returns when it was to wake: as it had planned, or as {@link pokeTimer} asked; system time in ns
+   */
+  markTimerAwake(): number {
+    const plan = Atomics.exchange(this.flags, TIMER_PLANNED, PLAN_AWAKE);
+    return plan === PLAN_NEVER ? Number.POSITIVE_INFINITY : plan * PLAN_UNIT_NS;
   }
 
   /** @param deadlineNs - system time; Infinity for never */
@@ -148,18 +155,26 @@ export class Control {
     Atomics.store(this.flags, TIMER_PLANNED, planned(deadlineNs));
   }
 
-  /** True while the timer thread sleeps without limit: no timer is armed. */
-  get timerPlansNothing(): boolean {
-    return Atomics.load(this.flags, TIMER_PLANNED) === PLAN_NEVER;
+  /** True while the timer thread may be expiring timers; also before it has begun. */
+  get timerAwake(): boolean {
+    return Atomics.load(this.flags, TIMER_PLANNED) === PLAN_AWAKE;
   }
 
   sleepTimer(sequence: number, ns: number): void {
     Atomics.wait(this.flags, TIMER_SEQUENCE, sequence, ns / 1e6);
   }
 
-  /** A timer was armed for `deadlineNs`: wakes the timer thread if it means to sleep longer. */
+  /**
+   * A timer was armed for `deadlineNs`: changes the timer thread's plan and wakes it, if it means to sleep longer. A
+   * deadline in the same unit of time as the plan does not count as earlier.
+   */
   pokeTimer(deadlineNs: number): void {
-    if (planned(deadlineNs) > Atomics.load(this.flags, TIMER_PLANNED)) return;
+    const wanted = planned(deadlineNs);
+    for (;;) {
+      const plan = Atomics.load(this.flags, TIMER_PLANNED);
+      if (wanted >= plan && (wanted !== PLAN_BEYOND || plan === PLAN_AWAKE)) return;
+      if (Atomics.compareExchange(this.flags, TIMER_PLANNED, plan, wanted) === plan) break;
+    }
     Atomics.add(this.flags, TIMER_SEQUENCE, 1);
     Atomics.notify(this.flags, TIMER_SEQUENCE);
   }
@@ -245,7 +260,8 @@ export class VcpuMeter {
   }
 }
 
-/** Rounded down: a thread that plans by this never sleeps too long, and one that compares never skips a poke. */
+/** Rounded down, so that a thread that sleeps until then never sleeps too long. */
 function planned(deadlineNs: number): number {
-  return Math.min(Math.floor(deadlineNs / PLAN_UNIT_NS), PLAN_NEVER);
+  if (deadlineNs === Number.POSITIVE_INFINITY) return PLAN_NEVER;
+  return Math.min(Math.floor(deadlineNs / PLAN_UNIT_NS), PLAN_BEYOND);
 }

@@ -4,8 +4,9 @@
  *
  * The states are read one after the other, so two looks are taken. A vCPU that is blocked in both, having been woken
  * no more often in the second than in the first, was blocked all the time in between (it counts a wake-up before
- * it sets its blocked flag again); if that holds for all of them there was an instant at which all were. At that instant the timer thread had nothing planned and was not awake either, so
- * nobody was left to wake anyone: the state is final.
+ * it sets its blocked flag again); if that holds for all of them there was an instant at which all were. Between the
+ * looks the timer thread was asleep and found no timer armed, and only a vCPU that runs can arm one: nobody was
+ * left to wake anyone, so the state is final.
  */
 import type { HvDomain } from '../../hypervisor/machine';
 import { PauseFlag } from '../../hypervisor/platform';
@@ -17,8 +18,7 @@ const { BLOCKED, DOWN, STOP } = PauseFlag;
 export function isDeadlocked(machine: MachineThread, domains: readonly DomainRun[]): boolean {
   const before = wakeCounts(machine, domains);
   if (before === undefined || before.length === 0) return false;
-  if (!machine.control.timerPlansNothing || machine.hypervisor.nextDeadline() !== Number.POSITIVE_INFINITY)
-    return false;
+  if (machine.hypervisor.nextDeadline() !== Number.POSITIVE_INFINITY || machine.control.timerAwake) return false;
   const after = wakeCounts(machine, domains);
   return after !== undefined && after.length === before.length && after.every((count, i) => count === before[i]);
 }

@@ -69,10 +69,14 @@ export class Parking {
 
   /** Sleeps; returns when the vCPU may run or has to leave, see {@link stopping}. */
   waitUntilRunnable(): void {
+    if (!this.haltPolling) {
+      this.sleep();
+      return;
+    }
     const start = this.now();
     this.sleep();
     const sleptNs = this.now() - start;
-    if (!this.haltPolling || sleptNs > SHORT_SLEEP_NS) this.looks = 0;
+    if (sleptNs > SHORT_SLEEP_NS) this.looks = 0;
     else this.looks = Math.min(Math.max(this.looks * 2, FIRST_LOOKS), MAX_LOOKS);
   }
 

@@ -4,19 +4,18 @@
  *
  * Ordering. The plan is one word: when the thread means to wake. This thread: (1) reads the sequence number,
  * (2) publishes the plan, (3) looks at all timers again, (4) sleeps while the sequence number is unchanged. A vCPU
- * that arms a timer: (a) stores the deadline, (b) reads the plan and, if its deadline is not later, (c) counts the
- * sequence number up and notifies. If (b) reads the plan from before (2), then (a) came before (3), which finds
- * the deadline. If it reads the new plan and the deadline is earlier, (c) ends or prevents the sleep of (4),
- * because (1) came before (2). While the thread is awake its plan says so, and nobody needs to poke it.
+ * that arms a timer: (a) stores the deadline, (b) reads the plan and, if its deadline is earlier, (c) puts it in
+ * the plan's place, counts the sequence number up and notifies. If (b) reads the plan from before (2), then (a)
+ * came before (3), which finds the deadline. If it reads the new plan and the deadline is earlier, (c) ends or
+ * prevents the sleep of (4), because (1) came before (2). While the thread is awake its plan says so, and nobody
+ * needs to poke it. "Earlier" is told in units of 65 µs: so late can a timer be.
  *
- * A vCPU's periodic timer runs only while the vCPU does, so with vCPUs that sleep and wake often, timers are armed
- * thousands of times a second and hardly one of them expires. So before it sleeps without limit, or for long, the
- * thread takes one short sleep, planned as such: what is armed meanwhile is later than that plan and pokes nobody.
+ * The thread keeps to the plan it was asked for even if it finds that timer stopped. A vCPU's periodic timer is stopped
+ * whenever the vCPU sleeps and armed again for the same time when it goes on, thousands of times a second; one
+ * poke serves them all.
  */
 import { type MachineTask, MachineThread } from './machine-thread';
 
-/** Length of the short sleep: Xen's default period. */
-const LINGER_NS = 10_000_000;
 /** Waking this little too late is better than sleeping twice (ns). */
 const SLACK_NS = 1000;
 
@@ -26,17 +25,13 @@ export type TimerTask = MachineTask;
 export function runTimers(task: TimerTask): void {
   const { clock, control, hypervisor } = new MachineThread(task);
   control.markTimerRuns();
-  let lingered = false;
-  for (let seen = control.timerSequence(); ; ) {
-    control.markTimerAwake();
+  for (;;) {
+    const wishNs = control.markTimerAwake();
     const sequence = control.timerSequence();
     if (control.hardwareStopped) return;
     const now = clock.now();
     const next = hypervisor.runExpiredTimers(now);
-    if (sequence !== seen) lingered = false;
-    seen = sequence;
-    const planNs: number = lingered ? next : Math.min(next, now + LINGER_NS);
-    lingered = planNs !== next;
+    const planNs = wishNs > now ? Math.min(wishNs, next) : next;
     control.planTimer(planNs);
     const deadlineNs = Math.min(planNs, hypervisor.nextDeadline());
     const sleepNs = deadlineNs - clock.now();
