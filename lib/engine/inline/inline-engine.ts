@@ -12,34 +12,15 @@
  * remembers what followed them. The next execution shares a prefix with the last one; it starts by taking back the
  * events after the prefix, wherever on the stack the engine happens to be.
  */
-
-import type { Moment } from '../invariants';
-import {
-  brokenInvariant,
-  deadlock,
-  type EngineFailure,
-  type FailureKind,
-  failureOfError,
-  livelock,
-  promiseReturned,
-  spinningInVain,
-  VAIN_TICKS,
-} from './failure';
+import { type EngineFailure, type FailureKind, promiseReturned } from './failure';
 import { InlineMemory } from './inline-memory';
-import {
-  LOG_EXPECTED,
-  LOG_OPERAND,
-  LOG_RESULT,
-  LOG_TAG,
-  MachineState,
-  type MemoryModel,
-  RECORD,
-} from './machine-state';
-import { describeOp, ENGINE_BYTES, KIND_BITS, Op, opName } from './ops';
+import { LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, MachineState, RECORD } from './machine-state';
+import { describeOp, ENGINE_BYTES, KIND_BITS, Op } from './ops';
 import { chooseDigits, type Program, type StepEngine } from './step-engine';
 import type { Strategy } from './strategy';
+import { type EngineOptions, Verdict } from './verdict';
 
-export type { EngineFailure, FailureKind, Program };
+export type { EngineFailure, EngineOptions, FailureKind, Program };
 
 /** Calls of programs on top of each other before the stack is unwound. */
 const MAX_LEVEL = 24;
@@ -61,20 +42,6 @@ class Unwind {
   readonly message = 'a program under exploration is being unwound: rethrow what you do not know';
 }
 const UNWIND = new Unwind();
-
-export interface EngineOptions {
-  readonly memoryModel?: MemoryModel;
-  /** Events of one execution before it counts as a livelock. */
-  readonly maxSteps?: number;
-  /** Checks a finished execution, in place of a program: throws = failure. */
-  readonly check?: (values: readonly unknown[]) => void;
-  /** Looks at an execution that stops, see `invariants.ts`; before `check`. */
-  readonly invariants?: (when: Moment) => string | undefined;
-  /** What an actor that nobody can let go on waits for, in a few words; for the message of a deadlock. */
-  readonly describeWait?: (actor: number) => string;
-  /** Called on the program's own stack for each operation that is not answered from the log. For traces. */
-  readonly onOperation?: (actor: number, position: number) => void;
-}
 
 /** What the engine reports after each execution. */
 export interface ExecutionSink {
@@ -102,9 +69,7 @@ export class InlineEngine implements StepEngine {
   private stopping = false;
   private strategy!: Strategy;
   private sink!: ExecutionSink;
-  private failure: EngineFailure | null = null;
-  private readonly maxSteps: number;
-  private readonly daemons: number;
+  private readonly verdict: Verdict;
   /** Events executed since the engine was made. */
   steps = 0;
 
@@ -118,13 +83,7 @@ export class InlineEngine implements StepEngine {
     this.log = this.state.logs[0] as Int32Array;
     this.frameLevel = new Int32Array(programs.length);
     this.framePosition = new Int32Array(programs.length);
-    this.maxSteps = options.maxSteps ?? 10_000;
-    let daemons = 0;
-    programs.forEach((program, actor) => {
-      if (program.daemon) daemons |= 1 << actor;
-    });
-    this.daemons = daemons;
-    this.state.daemons = daemons;
+    this.verdict = new Verdict(this.state, programs, options, (code) => this.outside(code));
   }
 
   /** A region of the address space. Regions do not overlap; the caller lays them out from 0. */
@@ -337,7 +296,7 @@ export class InlineEngine implements StepEngine {
 
   private swallowed(program: number): void {
     const message = 'swallowed the exception by which the engine suspends it: a catch without rethrow';
-    this.fail({ kind: 'nondeterminism', message, actor: program });
+    this.verdict.fail({ kind: 'nondeterminism', message, actor: program });
   }
 
   private ended(program: number, kind: number, value: unknown): void {
@@ -370,7 +329,7 @@ export class InlineEngine implements StepEngine {
    */
   abort(kind: FailureKind, error: Error): never {
     if (this.mode === Mode.RUNNING) {
-      this.fail({ kind, message: error.message, actor: this.current, error });
+      this.verdict.fail({ kind, message: error.message, actor: this.current, error });
       this.stopping = this.finish(false);
       this.startUnwinding(0);
     }
@@ -385,7 +344,7 @@ export class InlineEngine implements StepEngine {
 
   /** True when a daemon is parked in the execution that has just ended: it would have gone on. */
   get parked(): boolean {
-    if (this.cutOff) return true;
+    if (this.verdict.cutOff) return true;
     for (let program = 0; program < this.programs.length; program++) {
       if (this.state.kind(program) === Op.PARK) return true;
     }
@@ -394,13 +353,8 @@ export class InlineEngine implements StepEngine {
 
   private nondeterministic(program: number, message: string): void {
     const hint = 'Guests keep state inside the guest function or in shared memory; time and chance come from the vCPU.';
-    this.fail({ kind: 'nondeterminism', message: `${message}. ${hint}`, actor: program });
+    this.verdict.fail({ kind: 'nondeterminism', message: `${message}. ${hint}`, actor: program });
     this.stopping = this.finish(false);
-  }
-
-  /** Notes the first failure of this execution. */
-  private fail(failure: EngineFailure): void {
-    this.failure ??= failure;
   }
 
   /** Prepares a throw of {@link UNWIND} that ends at this level. */
@@ -419,23 +373,7 @@ export class InlineEngine implements StepEngine {
     const state = this.state;
     for (;;) {
       if (this.strategy.eager && state.unknown !== 0) return 31 - Math.clz32(state.unknown & -state.unknown);
-      let enabled = state.enabled();
-      if (state.done !== 0 && this.failure === null) this.lookForCrash();
-      const ended = this.allDone() && (enabled & ~this.daemons) === 0;
-      if (this.failure === null && enabled !== 0 && state.depth >= this.maxSteps && !ended) {
-        this.fail(this.explained(livelock(this.maxSteps), 'cut-off'));
-      }
-      if (this.failure !== null) {
-        enabled = 0;
-      } else if (ended && (this.strategy.runsDaemonsOut !== true || state.depth >= this.maxSteps)) {
-        if (this.strategy.runsDaemonsOut === true && enabled !== 0) this.cutOff = true;
-        enabled = 0;
-        this.quiescent();
-      } else if (enabled === 0) {
-        enabled = state.offerTick();
-        if (enabled === 0) this.quiescent();
-        else if (this.spinsInVain()) enabled = 0;
-      }
+      const enabled = this.verdict.goingOn(state.enabled(), this.strategy.runsDaemonsOut === true);
       if (enabled !== 0) {
         const actor = this.strategy.choose(enabled);
         if (actor >= 0) return actor;
@@ -447,89 +385,13 @@ export class InlineEngine implements StepEngine {
     }
   }
 
-  /** Time has passed again and again, and all that came of it was more spinning. */
-  private spinsInVain(): boolean {
-    const { state } = this;
-    if ((state.pos[state.time] as number) < VAIN_TICKS) return false;
-    let ticks = 0;
-    for (let event = state.depth - 1; event >= 0 && !state.changes(event); event--) {
-      if (state.evActor[event] === state.time) ticks++;
-    }
-    if (ticks < VAIN_TICKS) return false;
-    this.fail(
-      this.explained(
-        spinningInVain(this.programs, (program) => state.kind(program)),
-        'cut-off',
-      ),
-    );
-    return true;
-  }
-
-  /** Every program that counts has ended: what daemons might still do, nobody would notice. */
-  private allDone(): boolean {
-    return (((1 << this.programs.length) - 1) & ~this.daemons & ~this.state.done) === 0;
-  }
-
-  /** Daemons were stopped by the bound on steps although reduction had to see them out. */
-  private cutOff = false;
-  private seenDone = 0;
-
-  /** A program that has thrown fails the execution at once. */
-  private lookForCrash(): void {
-    const state = this.state;
-    if (state.done === this.seenDone) return;
-    this.seenDone = state.done;
-    for (let rest = state.done; rest !== 0; rest &= rest - 1) {
-      const program = 31 - Math.clz32(rest & -rest);
-      if (state.kind(program) !== Op.CRASH) continue;
-      this.fail(failureOfError(state.endValue(program), 'crash', program));
-      return;
-    }
-  }
-
-  /** The failure, with what the invariants have to say of it. */
-  private explained(failure: EngineFailure, when: Moment): EngineFailure {
-    const broken = this.options.invariants?.(when);
-    return broken === undefined ? failure : { ...failure, message: `${failure.message}; ${broken}` };
-  }
-
-  /** Nobody can go on: the end, or a deadlock. */
-  private quiescent(): void {
-    const state = this.state;
-    const all = (1 << this.programs.length) - 1;
-    const waiting = all & ~state.done & ~this.daemons;
-    if (waiting !== 0) {
-      const descriptions: string[] = [];
-      for (let rest = waiting; rest !== 0; rest &= rest - 1) {
-        const program = 31 - Math.clz32(rest & -rest);
-        const wait = this.options.describeWait?.(program) ?? `waits in ${opName(state.kind(program))}`;
-        descriptions.push(`${(this.programs[program] as Program).name} ${wait}`);
-      }
-      this.fail(this.explained(deadlock(descriptions, 31 - Math.clz32(waiting & -waiting)), 'quiescence'));
-      return;
-    }
-    const broken = this.options.invariants?.('end');
-    if (broken !== undefined) {
-      this.fail(brokenInvariant(broken));
-      return;
-    }
-    if (this.options.check !== undefined) this.runCheck(this.options.check);
-  }
-
-  private runCheck(check: (values: readonly unknown[]) => void): void {
-    const state = this.state;
-    const values = this.programs.map((_, program) =>
-      (state.done >>> program) & 1 ? state.endValue(program) : undefined,
-    );
+  /** Runs code outside any execution, in the middle of one; what it writes is taken back. */
+  private outside(code: () => void): void {
+    const { state, cursor, limit } = this;
     const mark = state.directMark();
-    const { cursor, limit } = this;
     this.mode = Mode.DIRECT;
     this.cursor = this.limit = 0;
-    try {
-      check(values);
-    } catch (error) {
-      this.fail(failureOfError(error, 'assertion', -1));
-    }
+    code();
     this.mode = Mode.RUNNING;
     this.cursor = cursor;
     this.limit = limit;
@@ -538,9 +400,7 @@ export class InlineEngine implements StepEngine {
 
   /** Reports the execution and takes the state back to where the next one begins. Returns true to stop. */
   private finish(blocked: boolean): boolean {
-    const failure = this.failure;
-    this.failure = null;
-    this.seenDone = 0;
+    const failure = this.verdict.take();
     this.wanted = -1;
     const strategy = this.strategy;
     strategy.end();

@@ -1,0 +1,176 @@
+/**
+ * What becomes of an execution: whether it has come to an end, and how it failed, if it did. The first failure counts.
+ */
+import type { Moment } from '../invariants';
+import {
+  brokenInvariant,
+  deadlock,
+  type EngineFailure,
+  failureOfError,
+  livelock,
+  spinningInVain,
+  VAIN_TICKS,
+} from './failure';
+import type { MachineState, MemoryModel } from './machine-state';
+import { Op, opName } from './ops';
+import type { Program } from './step-engine';
+
+export interface EngineOptions {
+  readonly memoryModel?: MemoryModel;
+  /** Events of one execution before it counts as a livelock. */
+  readonly maxSteps?: number;
+  /** Checks a finished execution, in place of a program: throws = failure. */
+  readonly check?: (values: readonly unknown[]) => void;
+  /** Looks at an execution that stops, see `invariants.ts`; before `check`. */
+  readonly invariants?: (when: Moment) => string | undefined;
+  /** What an actor that nobody can let go on waits for, in a few words; for the message of a deadlock. */
+  readonly describeWait?: (actor: number) => string;
+  /** Called on the program's own stack for each operation that is not answered from the log. For traces. */
+  readonly onOperation?: (actor: number, position: number) => void;
+}
+
+export class Verdict {
+  failure: EngineFailure | null = null;
+  /** Daemons were stopped by the bound on steps although reduction had to see them out. */
+  cutOff = false;
+  private seenDone = 0;
+  private readonly maxSteps: number;
+  private readonly daemons: number;
+
+  /** @param outside - runs code outside any execution; what it writes is taken back */
+  constructor(
+    private readonly state: MachineState,
+    private readonly programs: readonly Program[],
+    private readonly options: EngineOptions,
+    private readonly outside: (code: () => void) => void,
+  ) {
+    this.maxSteps = options.maxSteps ?? 10_000;
+    let daemons = 0;
+    programs.forEach((program, actor) => {
+      if (program.daemon) daemons |= 1 << actor;
+    });
+    this.daemons = daemons;
+    state.daemons = daemons;
+  }
+
+  /** The failure of the execution that is over, if it failed; a new one begins. */
+  take(): EngineFailure | null {
+    const { failure } = this;
+    this.failure = null;
+    this.seenDone = 0;
+    return failure;
+  }
+
+  /** Notes the first failure of this execution. */
+  fail(failure: EngineFailure): void {
+    this.failure ??= failure;
+  }
+
+  /**
+   * Who of those that could go on may: nobody when the execution is over, time when all that is left is spinning.
+   * @param seesDaemonsOut - timers and devices go on after the last program that counts has ended
+   */
+  goingOn(able: number, seesDaemonsOut: boolean): number {
+    const { state } = this;
+    if (state.done !== 0 && this.failure === null) this.lookForCrash();
+    if (this.failure !== null) return 0;
+    const atBound = state.depth >= this.maxSteps;
+    if (this.allDone() && (able & ~this.daemons) === 0) {
+      if (!seesDaemonsOut || atBound) {
+        if (seesDaemonsOut && able !== 0) this.cutOff = true;
+        this.quiescent();
+        return 0;
+      }
+    } else if (atBound && able !== 0) {
+      this.fail(this.explained(livelock(this.maxSteps), 'cut-off'));
+      return 0;
+    }
+    return able !== 0 ? able : this.letTimePass();
+  }
+
+  private letTimePass(): number {
+    const enabled = this.state.offerTick();
+    if (enabled === 0) this.quiescent();
+    else if (this.spinsInVain()) return 0;
+    return enabled;
+  }
+
+  /** Time has passed again and again, and all that came of it was more spinning. */
+  private spinsInVain(): boolean {
+    const { state } = this;
+    if ((state.pos[state.time] as number) < VAIN_TICKS) return false;
+    let ticks = 0;
+    for (let event = state.depth - 1; event >= 0 && !state.changes(event); event--) {
+      if (state.evActor[event] === state.time) ticks++;
+    }
+    if (ticks < VAIN_TICKS) return false;
+    this.fail(
+      this.explained(
+        spinningInVain(this.programs, (program) => state.kind(program)),
+        'cut-off',
+      ),
+    );
+    return true;
+  }
+
+  /** Every program that counts has ended: what daemons might still do, nobody would notice. */
+  private allDone(): boolean {
+    return (((1 << this.programs.length) - 1) & ~this.daemons & ~this.state.done) === 0;
+  }
+
+  /** A program that has thrown fails the execution at once. */
+  private lookForCrash(): void {
+    const state = this.state;
+    if (state.done === this.seenDone) return;
+    this.seenDone = state.done;
+    for (let rest = state.done; rest !== 0; rest &= rest - 1) {
+      const program = 31 - Math.clz32(rest & -rest);
+      if (state.kind(program) !== Op.CRASH) continue;
+      this.fail(failureOfError(state.endValue(program), 'crash', program));
+      return;
+    }
+  }
+
+  /** The failure, with what the invariants have to say of it. */
+  private explained(failure: EngineFailure, when: Moment): EngineFailure {
+    const broken = this.options.invariants?.(when);
+    return broken === undefined ? failure : { ...failure, message: `${failure.message}; ${broken}` };
+  }
+
+  /** Nobody can go on: the end, or a deadlock. */
+  private quiescent(): void {
+    const state = this.state;
+    const all = (1 << this.programs.length) - 1;
+    const waiting = all & ~state.done & ~this.daemons;
+    if (waiting !== 0) {
+      const descriptions: string[] = [];
+      for (let rest = waiting; rest !== 0; rest &= rest - 1) {
+        const program = 31 - Math.clz32(rest & -rest);
+        const wait = this.options.describeWait?.(program) ?? `waits in ${opName(state.kind(program))}`;
+        descriptions.push(`${(this.programs[program] as Program).name} ${wait}`);
+      }
+      this.fail(this.explained(deadlock(descriptions, 31 - Math.clz32(waiting & -waiting)), 'quiescence'));
+      return;
+    }
+    const broken = this.options.invariants?.('end');
+    if (broken !== undefined) {
+      this.fail(brokenInvariant(broken));
+      return;
+    }
+    if (this.options.check !== undefined) this.runCheck(this.options.check);
+  }
+
+  private runCheck(check: (values: readonly unknown[]) => void): void {
+    const { state } = this;
+    const values = this.programs.map((_, program) =>
+      (state.done >>> program) & 1 ? state.endValue(program) : undefined,
+    );
+    this.outside(() => {
+      try {
+        check(values);
+      } catch (error) {
+        this.fail(failureOfError(error, 'assertion', -1));
+      }
+    });
+  }
+}
