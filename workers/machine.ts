@@ -1,6 +1,6 @@
 /**
- * Worker entry of the engines on threads: what a thread of a machine can be. One entry for all, so that a warm thread
- * serves as any of them.
+ * Worker entry of the engines on threads: what a thread of a machine can be. One entry for all roles, so that a warm
+ * thread may take up a different one each time.
  */
 export { runLockstepProgram as lockstep } from '../lib/engine/lockstep/lockstep-thread';
 export { runDevice as device } from '../lib/engine/threads/device-thread';
