@@ -1,6 +1,6 @@
 /**
- * `upcall explore <scenario>`: searches a scenario's interleavings and prints what it found: the failure as a chart with
- * the command that replays it, or how far the search has come.
+ * `upcall explore <scenario>`: searches a scenario's interleavings and prints what it found: how far the search has come,
+ * and the failure as a chart with, last, the command that replays it.
  *
  * Exit status: 0 if nothing failed, 1 if something did, 2 for wrong usage, 130 if it was interrupted.
  */
@@ -14,19 +14,25 @@ import {
   STRATEGIES,
   type StrategyName,
 } from '../explore/options';
-import { commandOptions, describeFailure, type ExploreResult, explore } from '../report/explore-result';
+import type { ExploreFailure, Outcome } from '../explore/result';
+import { replayCommand } from '../report/command';
+import { describeFailure, type ExploreResult, explore, replaySetting } from '../report/explore-result';
+import { formatTraceFile } from '../report/trace-file';
 import { addScenarioOptions, addSeedOption, integerFrom, type ScenarioOptions } from './options';
 import { ProgressLine } from './progress-line';
 import { interruptible, locateScenario } from './run';
-import { painter } from './terminal';
+import { alignColumns } from './table';
+import { chartOptions, painter } from './terminal';
 import { UsageError } from './usage-error';
 
 const FAILED = 1;
 const INTERRUPTED = 130;
+/** Of an outcome in the list; longer ones are cut. */
+const LONGEST_OUTCOME = 60;
 
 interface ExploreCommandOptions extends ScenarioOptions {
   readonly strategy: StrategyName;
-  readonly memoryModel: 'sc' | 'tso';
+  readonly memoryModel?: 'sc' | 'tso';
   readonly maxExecutions?: number;
   readonly maxSteps?: number;
   readonly preemptionBound?: number;
@@ -34,6 +40,7 @@ interface ExploreCommandOptions extends ScenarioOptions {
   readonly seed?: number;
   readonly list?: boolean;
   readonly trace?: string;
+  readonly verbose?: boolean;
   readonly json?: boolean;
 }
 
@@ -45,13 +52,14 @@ export function registerExplore(program: Command): void {
     .argument('<scenario>', 'a .ts or .js file, or the name of a shipped example');
   addSeedOption(addScenarioOptions(command))
     .addOption(new Option('--strategy <name>', 'which interleaving comes next').choices(STRATEGIES).default('dpor'))
-    .addOption(new Option('--memory-model <name>', 'order of plain accesses').choices(MEMORY_MODELS).default('sc'))
+    .addOption(new Option('--memory-model <name>', 'order of plain accesses; default sc').choices(MEMORY_MODELS))
     .option('--max-executions <n>', 'end the search after so many executions', integerFrom(1))
     .option('--max-steps <n>', 'steps after which an execution counts as a livelock', integerFrom(1))
     .option('--preemption-bound <n>', 'only schedules with at most so many preemptions (dfs)', integerFrom(0))
     .option('--depth <n>', 'ordering constraints of the bugs looked for (pct)', integerFrom(1))
     .option('--list', 'list the different outcomes, each with a token that replays it')
     .option('--trace <file>', 'write the trace of the failure as JSON')
+    .option('--verbose', 'show every step of the failure')
     .option('--json', 'print the result as one JSON object')
     .action((scenario: string, options: ExploreCommandOptions) => exploreCommand(scenario, options));
 }
@@ -65,18 +73,14 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
       explore(file, {
         ...exploreOptions(options),
         signal: interrupt.signal,
-        onProgress: (snapshot) => progress.show(progressText(snapshot)),
+        onProgress: (snapshot) => progress.show(progressText(snapshot, options.strategy)),
       }),
     );
     progress.clear();
     if (options.trace !== undefined && result.failure !== null) {
-      writeFileSync(options.trace, `${JSON.stringify(result.failure.trace)}\n`);
+      writeTrace(options.trace, formatTraceFile(result.failure, replaySetting(exploreOptions(options))));
     }
-    process.stdout.write(
-      options.json
-        ? `${toJson(result)}\n`
-        : report([given, ...commandOptions(options)].join(' '), result, options.list === true),
-    );
+    process.stdout.write(options.json ? `${toJson(jsonOf(result))}\n` : report(given, result, options));
     if (result.failure !== null) process.exitCode = FAILED;
     else if (interrupt.signal.aborted) process.exitCode = INTERRUPTED;
   } finally {
@@ -85,8 +89,16 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
   }
 }
 
+function writeTrace(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new UsageError(`cannot write the trace: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 /** What the package throws on purpose is wrong usage: one line. */
-export async function usage<T>(call: () => Promise<T>): Promise<T> {
+export async function usage<T>(call: () => T | Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
@@ -100,38 +112,70 @@ function exploreOptions(options: ExploreCommandOptions): ExploreOptions {
   return { vcpus, abi, args, strategy, memoryModel, maxExecutions, maxSteps, preemptionBound, depth, seed };
 }
 
-function progressText({ executions, blocked, executionsPerSecond, elapsedMs }: ExploreProgress): string {
-  const cut = blocked > 0 ? `, ${blocked} cut off` : '';
-  return `${executions} executions${cut}, ${executionsPerSecond}/s, ${Math.round(elapsedMs / 1000)} s`;
+function progressText(progress: ExploreProgress, strategy: StrategyName): string {
+  const { executions, blocked, executionsPerSecond, elapsedMs } = progress;
+  // Reduction executes each trace once: there they are the same.
+  const unit = strategy === 'dpor' ? 'distinct traces' : 'executions';
+  const cut = blocked > 0 ? `, ${count(blocked)} cut off` : '';
+  return `${count(executions)} ${unit}${cut}, ${count(executionsPerSecond)}/s, ${Math.round(elapsedMs / 1000)} s`;
 }
 
 /** The report for people. */
-function report(scenario: string, result: ExploreResult, list: boolean): string {
+function report(given: string, result: ExploreResult, options: ExploreCommandOptions): string {
   const paint = painter(process.stdout);
+  const { failure } = result;
   const lines: string[] = [];
-  if (result.failure !== null) {
-    const [heading = '', ...rest] = describeFailure(scenario, result.failure).split('\n');
-    lines.push(paint('red', heading), ...rest, '');
-  }
-  if (list) {
-    for (const { results, count, token } of result.outcomes) lines.push(`${count} × ${text(results)}  ${token}`);
-    if (result.covered.length > 0) lines.push(`reached: ${result.covered.join(', ')}`);
-    lines.push('');
-  }
-  const verdict = result.failure !== null ? 'failed' : result.complete ? 'holds in every interleaving' : 'held so far';
+  if (options.list) lines.push(...listOutcomes(result), '');
+  const verdict = failure !== null ? 'failed' : result.complete ? 'holds in every interleaving' : 'held so far';
   const how = `${result.strategy}, ${result.memoryModel}, seed ${result.seed}`;
-  lines.push(`${paint('bold', result.scenario)} ${verdict} (${how})`);
-  const speed = `${result.elapsedMs} ms, ${result.executionsPerSecond}/s`;
-  lines.push(`${result.executions} executions, ${result.blocked} cut off, ${result.steps} steps, ${speed}`);
-  if (result.failure === null && result.incomplete !== null) lines.push(`not exhausted: ${result.incomplete}`);
+  const speed = `${result.elapsedMs} ms, ${count(result.executionsPerSecond)}/s`;
+  lines.push(
+    `${paint('bold', result.scenario)} ${paint(failure === null ? 'green' : 'red', verdict)} (${how})`,
+    `${plural(result.executions, 'execution')}, ${count(result.blocked)} cut off, ${count(result.steps)} steps, ${speed}`,
+  );
+  if (failure === null && result.incomplete !== null) lines.push(`not exhausted: ${result.incomplete}`);
+  if (failure !== null) {
+    const command = replayCommand(given, replaySetting(exploreOptions(options)), failure.token);
+    lines.push('', describeFailure(failure, command, chartOptions(process.stdout, options.verbose)));
+  }
   return `${lines.join('\n')}\n`;
 }
 
-/** One object; values JSON does not know are given as text. */
+/** The different outcomes as a table, and the labels reached. */
+function listOutcomes({ outcomes, covered }: ExploreResult): string[] {
+  const paint = painter(process.stdout);
+  const rows = outcomes.map(({ count: times, results, token }: Outcome) => [count(times), outcomeText(results), token]);
+  const [heading = '', ...body] = alignColumns([['executions', 'results', 'replays with'], ...rows], new Set([0]));
+  const lines = rows.length === 0 ? ['no execution ended without a failure'] : [paint('bold', heading), ...body];
+  return covered.length === 0 ? lines : [...lines, '', `reached: ${covered.join(', ')}`];
+}
+
+/** `vCPU 0: 1, vCPU 1: -` would say less in more words: the values, in the order of the vCPUs. */
+function outcomeText(results: readonly unknown[]): string {
+  const text = results.map((value) => (value === undefined ? '-' : (toJson(value) ?? String(value)))).join(', ');
+  return text.length <= LONGEST_OUTCOME ? text : `${text.slice(0, LONGEST_OUTCOME - 1)}…`;
+}
+
+/** The result as one object: of the failure's trace the steps are the list, the rest of it stands beside it. */
+function jsonOf({ failure, ...result }: ExploreResult): Record<string, unknown> {
+  return { ...result, failure: failure && failureJson(failure) };
+}
+
+function failureJson({ trace, ...failure }: ExploreFailure): Record<string, unknown> {
+  const { version, actors, steps, lastMarks, waits, failure: failed } = trace;
+  const location = failed?.location;
+  return { ...failure, ...(location && { location }), traceVersion: version, actors, trace: steps, lastMarks, waits };
+}
+
+/** One line of JSON; values JSON does not know are given as text. */
 export function toJson(result: unknown): string {
   return JSON.stringify(result, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
 }
 
-function text(value: unknown): string {
-  return toJson(value) ?? String(value);
+function count(number: number): string {
+  return number.toLocaleString('en-US').replaceAll(',', ' ');
+}
+
+function plural(number: number, noun: string): string {
+  return `${count(number)} ${noun}${number === 1 ? '' : 's'}`;
 }

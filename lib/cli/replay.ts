@@ -1,22 +1,28 @@
 /**
- * `upcall replay <scenario> <token>`: executes one schedule again, step by step, and prints it as a chart.
+ * `upcall replay <scenario> <token | trace file>`: executes one schedule again, step by step, and prints it as a chart.
  *
  * Exit status: 0 if the execution held, 1 if it failed, 2 if the token cannot be used or followed.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { type ReplayResult, replay } from '../explore/replay';
+import { MEMORY_MODELS } from '../explore/options';
+import { REPLAY_ENGINES, type ReplayEngine, type ReplayResult, replay } from '../explore/replay';
 import { chart } from '../report/chart';
+import type { ReplaySetting } from '../report/command';
+import { summarise } from '../report/summary';
+import { parseTraceFile } from '../report/trace-file';
 import { toJson, usage } from './explore';
-import { addScenarioOptions, type ScenarioOptions } from './options';
-import { locateScenario } from './run';
-import { painter } from './terminal';
+import { addScenarioOptions, integerFrom } from './options';
+import { interruptible, locateScenario } from './run';
+import { chartOptions, painter } from './terminal';
 import { UsageError } from './usage-error';
 
 const FAILED = 1;
+const INTERRUPTED = 130;
 
-interface ReplayCommandOptions extends ScenarioOptions {
-  readonly engine: 'inline';
+interface ReplayCommandOptions extends ReplaySetting {
+  readonly engine: ReplayEngine;
+  readonly verbose?: boolean;
   readonly json?: boolean;
 }
 
@@ -26,32 +32,75 @@ export function registerReplay(program: Command): void {
     .command('replay')
     .description('execute one schedule of a scenario again, step by step')
     .argument('<scenario>', 'a .ts or .js file, or the name of a shipped example')
-    .argument('<token>', 'what explore printed, or a file that holds it');
+    .argument('<token>', 'what explore printed, or the file that explore --trace wrote');
   addScenarioOptions(command)
-    .addOption(new Option('--engine <name>', 'who executes the vCPUs').choices(['inline']).default('inline'))
+    .addOption(new Option('--memory-model <name>', 'as given to explore; the token has it').choices(MEMORY_MODELS))
+    .option('--max-steps <n>', 'steps after which the execution counts as a livelock', integerFrom(1))
+    .addOption(new Option('--engine <name>', 'who executes the vCPUs').choices(REPLAY_ENGINES).default('inline'))
+    .option('--verbose', 'show every step')
     .option('--json', 'print the result as one JSON object')
     .action((scenario: string, token: string, options: ReplayCommandOptions) =>
       replayCommand(scenario, token, options),
     );
 }
 
-async function replayCommand(given: string, token: string, options: ReplayCommandOptions): Promise<void> {
-  const { vcpus, abi, args } = options;
-  const text = existsSync(token) ? readFileSync(token, 'utf8').trim() : token;
-  const result = await usage(() => replay(locateScenario(given), text, { vcpus, abi, args }));
-  if (!result.followed) {
-    throw new UsageError(`step ${result.divergedAt} of the token cannot be executed: is the code another one since?`);
+async function replayCommand(given: string, source: string, options: ReplayCommandOptions): Promise<void> {
+  const interrupt = interruptible();
+  try {
+    const result = await usage(() => execute(given, source, options, interrupt.signal));
+    process.stdout.write(options.json ? `${toJson(result)}\n` : report(result, options.verbose));
+    if (result.failure !== null) process.exitCode = FAILED;
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    process.exitCode = INTERRUPTED;
+  } finally {
+    interrupt.dispose();
   }
-  process.stdout.write(options.json ? `${toJson(result)}\n` : report(result));
-  if (result.failure !== null) process.exitCode = FAILED;
 }
 
-function report({ scenario, failure, trace, results }: ReplayResult): string {
+async function execute(
+  given: string,
+  source: string,
+  options: ReplayCommandOptions,
+  signal: AbortSignal,
+): Promise<ReplayResult> {
+  const { token, setting } = readSource(source);
+  const { engine, memoryModel, vcpus = setting.vcpus, abi = setting.abi, maxSteps = setting.maxSteps } = options;
+  const args = options.args === undefined ? setting.args : options.args;
+  const result = await replay(locateScenario(given), token, { engine, vcpus, abi, args, maxSteps, signal });
+  if (memoryModel !== undefined && memoryModel !== result.trace.memoryModel) {
+    throw new UsageError(`the token is of memory model ${result.trace.memoryModel}, not ${memoryModel}`);
+  }
+  if (!result.followed) {
+    throw new UsageError(
+      `step ${result.divergedAt} of the token cannot be executed: has the code changed since it was printed?`,
+    );
+  }
+  return result;
+}
+
+/** A token as it is, or one from a file: a trace, or nothing but the token. */
+function readSource(source: string): { token: string; setting: ReplaySetting } {
+  if (statSync(source, { throwIfNoEntry: false })?.isFile() !== true) {
+    if (/[/\\]|\.json$/.test(source)) throw new UsageError(`no such file: ${source}; give a token or a trace file`);
+    return { token: source, setting: {} };
+  }
+  const text = readFileSync(source, 'utf8').trim();
+  if (/^u\d+-/.test(text)) return { token: text, setting: {} };
+  const { token, options } = parseTraceFile(text, source);
+  return { token, setting: options };
+}
+
+function report(result: ReplayResult, verbose?: boolean): string {
+  const { scenario, trace, results, preemptions, failure, engine } = result;
   const paint = painter(process.stdout);
-  const where = failure?.actor === undefined ? '' : ` in ${failure.actor}`;
-  const verdict =
-    failure === null
-      ? `${scenario} held: ${toJson(results)}`
-      : paint('red', `${failure.kind}${where}: ${failure.message}`);
-  return `${chart(trace)}\n\n${verdict}\n`;
+  const body = chart(trace, chartOptions(process.stdout, verbose));
+  if (failure === null) return `${body}\n\n${paint('green', `${scenario} held`)} (${engine}): ${toJson(results)}\n`;
+  // The trace tells more about a failure, if it is the same one.
+  const { kind, message, actor } = failure;
+  const known = trace.failure?.kind === kind && trace.failure.message === message;
+  const index = actor === undefined ? undefined : trace.actors.indexOf(actor);
+  const same = known && trace.failure !== null ? trace.failure : { kind, message, actor: index };
+  const [what, where] = summarise(trace, same, preemptions);
+  return `${paint('red', what)}\n${where} (${engine})\n\n${body}\n`;
 }

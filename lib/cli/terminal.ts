@@ -4,6 +4,7 @@
  */
 import type { WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
+import type { ChartOptions } from '../report/chart';
 
 type Output = NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>;
 type Style = Parameters<typeof styleText>[0];
@@ -24,6 +25,12 @@ export function painter(output: Output): (style: Style, text: string) => string 
 export function fitTo(output: Output, line: string): string {
   const width = output.isTTY === true ? (output.columns ?? 80) : Number.POSITIVE_INFINITY;
   return line.length <= width ? line : `${line.slice(0, width - 1)}…`;
+}
+
+/** How a chart is drawn for an output: as wide as the terminal, with its colours. */
+export function chartOptions(output: Output, verbose = false): ChartOptions {
+  const width = output.isTTY === true ? output.columns : undefined;
+  return { ...(width === undefined ? {} : { width }), paint: painter(output), verbose };
 }
 
 /** Ends the process quietly when nobody reads its output any more (`upcall layout | head`). */

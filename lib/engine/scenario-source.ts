@@ -12,7 +12,7 @@ import { isScenario, type Scenario } from './scenario';
 import { definingIn } from './scenario-origin';
 
 /** Marks positions inside the bundle in stack traces, so that mapping them twice does no harm. */
-const BUNDLE_SCHEME = 'upcall:';
+export const BUNDLE_SCHEME = 'upcall:';
 
 /** Structured-clonable: what worker threads are sent. */
 export interface ScenarioSource {

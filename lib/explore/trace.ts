@@ -1,20 +1,42 @@
 /**
- * The trace of one execution: every step with the names of what it touched, old and new values, and marks between steps
- * (hypercalls, upcalls, lines logged). The input of every report.
+ * The trace of one execution: every step with the names of what it touched, old and new values, marks between steps
+ * (hypercalls, upcalls, lines logged), who was preempted, went to sleep or was woken, and who waits for what at the end.
+ * The input of every report.
  *
  * Format version 1: an object as {@link Trace}; fields may be added, none changes its meaning.
  */
-import type { EngineFailure } from '../engine/inline/inline-engine';
+import type { EngineFailure, FailureKind } from '../engine/inline/inline-engine';
 import { InlineMachine, type MachineSetup, type MarkKind } from '../engine/inline/inline-machine';
 import { LOG_OPERAND, LOG_RESULT, RECORD } from '../engine/inline/machine-state';
 import { ACCESS, KIND_BITS, KIND_MASK, NARROW, Op, opName, WRITES } from '../engine/inline/ops';
-import { mapStack, type ScenarioSource } from '../engine/scenario-source';
+import { BUNDLE_SCHEME, mapStack } from '../engine/scenario-source';
 import { MachineNames } from './machine-names';
 import type { Schedule } from './schedule';
 import { ScriptStrategy, type ScriptWatcher } from './script';
 import type { Subject } from './subject';
+import { type TraceWait, Waits } from './waits';
+
+export type { LostPort, TraceWait } from './waits';
 
 export const TRACE_VERSION = 1;
+
+/** An actor that cannot go on after a step, or can again. */
+export interface TraceTurn {
+  readonly actor: number;
+  readonly kind: 'sleep' | 'wake';
+  /** What it waits for, or who woke it: `asleep in SCHEDOP_block`, `woken by vCPU 1`. */
+  readonly text: string;
+}
+
+/** How the execution failed. */
+export interface TraceFailure {
+  readonly kind: FailureKind;
+  readonly message: string;
+  /** Index of the actor it happened in, if it is one. */
+  readonly actor?: number;
+  /** Position in the user's file, if known. */
+  readonly location?: string;
+}
 
 /** Something that happens between an actor's steps. */
 export interface TraceMark {
@@ -37,6 +59,10 @@ export interface TraceStep {
   readonly marks: readonly TraceMark[];
   /** Position in the user's file, if known. */
   readonly location?: string;
+  /** The actor of the step before, if it could have gone on. */
+  readonly preempted?: number;
+  /** Who went to sleep or was woken by this step. */
+  readonly turns?: readonly TraceTurn[];
 }
 
 export interface Trace {
@@ -47,6 +73,10 @@ export interface Trace {
   readonly steps: readonly TraceStep[];
   /** What happened after an actor's last step, by actor. */
   readonly lastMarks: Readonly<Record<number, readonly TraceMark[]>>;
+  /** vCPUs that are neither done nor able to go on at the end. */
+  readonly waits: readonly TraceWait[];
+  /** Null if the execution held. */
+  readonly failure: TraceFailure | null;
 }
 
 export interface TracedExecution {
@@ -65,25 +95,32 @@ export function traceSchedule(
   schedule: Schedule,
   setup: Pick<MachineSetup, 'maxSteps' | 'hardwareSteps'>,
 ): TracedExecution {
-  const notes = new Notes(subject.source);
+  const notes = new Notes(subject);
   const machine = new InlineMachine(subject.plan, {
     ...setup,
     memoryModel: schedule.memoryModel,
     seed: schedule.seed,
     tracer: notes,
   });
-  const recorder = new Recorder(machine, new MachineNames(subject.plan, machine), notes);
+  const names = new MachineNames(subject.plan, machine);
+  const waits = new Waits(subject.plan, machine, names);
+  const recorder = new Recorder(machine, names, notes, waits);
   const script = new ScriptStrategy(schedule.actors, schedule.choices, true, recorder);
   let failure: EngineFailure | null = null;
   let results: unknown[] = [];
+  let waiting: readonly TraceWait[] = [];
   const { state } = machine.engine;
-  machine.engine.explore(script, {
-    executionDone(found) {
-      failure = found;
-      results = machine.programs.map((_, actor) => ((state.done >>> actor) & 1 ? state.endValue(actor) : undefined));
-      return true;
-    },
-  });
+  const execute = () =>
+    machine.engine.explore(script, {
+      executionDone(found) {
+        failure = found;
+        recorder.finish();
+        waiting = waits.all();
+        results = machine.programs.map((_, actor) => ((state.done >>> actor) & 1 ? state.endValue(actor) : undefined));
+        return true;
+      },
+    });
+  withStackLimit(STACK_FRAMES, execute);
   const trace: Trace = {
     version: TRACE_VERSION,
     scenario: subject.plan.scenario.name,
@@ -91,8 +128,28 @@ export function traceSchedule(
     actors: Array.from({ length: state.actors }, (_, actor) => machine.actorName(actor)),
     steps: recorder.steps,
     lastMarks: recorder.lastMarks(),
+    waits: waiting,
+    failure: failure && describeFailure(failure, notes),
   };
   return { trace, failure, divergedAt: script.divergedAt, results, preemptions: recorder.preemptions };
+}
+
+/** Frames of a stack in which the user's own is looked for: hypercalls are deep. */
+const STACK_FRAMES = 60;
+
+function withStackLimit(frames: number, run: () => void): void {
+  const kept = Error.stackTraceLimit;
+  Error.stackTraceLimit = frames;
+  try {
+    run();
+  } finally {
+    Error.stackTraceLimit = kept;
+  }
+}
+
+function describeFailure({ kind, message, actor, error }: EngineFailure, notes: Notes): TraceFailure {
+  const location = error instanceof Error ? notes.placeIn(error.stack ?? '') : undefined;
+  return { kind, message, ...(actor < 0 ? {} : { actor }), ...(location === undefined ? {} : { location }) };
 }
 
 /** What programs tell while they run: marks and places, by actor and number of its steps so far. */
@@ -100,7 +157,9 @@ class Notes {
   private readonly marks = new Map<string, TraceMark[]>();
   private readonly places = new Map<string, string>();
 
-  constructor(private readonly source: ScenarioSource | undefined) {}
+  private readonly known = new Map<string, string | undefined>();
+
+  constructor(private readonly subject: Subject) {}
 
   mark(actor: number, position: number, kind: MarkKind, text: string): void {
     const key = `${actor}.${position}`;
@@ -119,12 +178,29 @@ class Notes {
 
   placeOf(actor: number, position: number): string | undefined {
     const stack = this.places.get(`${actor}.${position}`);
-    if (stack === undefined || this.source === undefined) return undefined;
-    const { file } = this.source;
-    const frame = mapStack(this.source, stack)
-      .split('\n')
-      .find((line) => line.includes(file));
-    return frame === undefined ? undefined : /([^/\\(]+:\d+):\d+\)?$/.exec(frame)?.[1];
+    return stack === undefined ? undefined : this.placeIn(stack);
+  }
+
+  /** The innermost frame of the user's, as `file.ts:12`. */
+  placeIn(stack: string): string | undefined {
+    const { source, plan } = this.subject;
+    const file = source === undefined ? plan.scenario.origin.file : BUNDLE_SCHEME;
+    if (file === undefined) return undefined;
+    for (const frame of stack.split('\n')) {
+      // Below lies another program, which has been put on hold.
+      if (frame.includes('InlineEngine.run ')) return undefined;
+      if (frame.includes(file)) return this.placeOfFrame(frame);
+    }
+    return undefined;
+  }
+
+  private placeOfFrame(frame: string): string | undefined {
+    if (this.known.has(frame)) return this.known.get(frame);
+    const { source } = this.subject;
+    const mapped = source === undefined ? frame : mapStack(source, frame);
+    const place = /([^/\\(]+:\d+):\d+\)?$/.exec(mapped)?.[1];
+    this.known.set(frame, place);
+    return place;
   }
 }
 
@@ -133,18 +209,43 @@ class Recorder implements ScriptWatcher {
   readonly steps: TraceStep[] = [];
   preemptions = 0;
   private enabled = 0;
+  /** Actors that could go on before the last step; unknown before the first. */
+  private runnable = -1;
   private readonly state;
 
   constructor(
-    machine: InlineMachine,
+    private readonly machine: InlineMachine,
     private readonly names: MachineNames,
     private readonly notes: Notes,
+    private readonly waits: Waits,
   ) {
     this.state = machine.engine.state;
   }
 
   before(enabled: number): void {
+    this.noteTurns(enabled);
     this.enabled = enabled;
+  }
+
+  /** The execution is over. */
+  finish(): void {
+    this.noteTurns(this.state.enabled());
+  }
+
+  /** Tells the last step who cannot go on since, or can again. */
+  private noteTurns(enabled: number): void {
+    const { state, machine, waits } = this;
+    const last = this.steps.at(-1);
+    const changed = last === undefined ? 0 : (this.runnable ^ enabled) & ~state.done;
+    this.runnable = enabled;
+    const turns: TraceTurn[] = [];
+    for (let actor = 0; actor < machine.vcpuCount; actor++) {
+      if (((changed >>> actor) & 1) === 0) continue;
+      const asleep = ((enabled >>> actor) & 1) === 0;
+      const text = asleep ? waits.of(actor).text : `woken by ${machine.actorName(last?.actor ?? actor)}`;
+      turns.push({ actor, kind: asleep ? 'sleep' : 'wake', text });
+    }
+    if (last !== undefined && turns.length > 0) this.steps[this.steps.length - 1] = { ...last, turns };
   }
 
   after(): void {
@@ -152,7 +253,8 @@ class Recorder implements ScriptWatcher {
     const event = state.depth - 1;
     const actor = state.evActor[event] as number;
     const last = event > 0 ? (state.evActor[event - 1] as number) : actor;
-    if (last !== actor && ((this.enabled >>> last) & 1) !== 0) this.preemptions++;
+    const preempted = last !== actor && ((this.enabled >>> last) & 1) !== 0;
+    if (preempted) this.preemptions++;
     const position = (state.pos[actor] as number) - 1;
     const log = state.logs[actor] as Int32Array;
     const at = position * RECORD;
@@ -172,6 +274,7 @@ class Recorder implements ScriptWatcher {
       result: log[at + LOG_RESULT] as number,
       marks: this.notes.marksAt(actor, position),
       ...(location === undefined ? {} : { location }),
+      ...(preempted ? { preempted: last } : {}),
     });
   }
 

@@ -3,7 +3,10 @@ import type { Scenario } from '../engine/scenario';
 import { exploreScenario } from '../explore/explore';
 import type { ExploreOptions } from '../explore/options';
 import type { ExploreFailure, ExploreReport } from '../explore/result';
-import { chart } from './chart';
+import type { TraceFailure } from '../explore/trace';
+import { type ChartOptions, chart } from './chart';
+import { type ReplaySetting, replayCommand } from './command';
+import { summarise } from './summary';
 
 export interface ExploreResult extends ExploreReport {
   /**
@@ -33,36 +36,39 @@ export class ExplorationFailed extends Error {
 export async function explore(scenario: string | Scenario, options: ExploreOptions = {}): Promise<ExploreResult> {
   const report = await exploreScenario(scenario, options);
   const file = typeof scenario === 'string' ? scenario : (scenario.origin.file ?? scenario.name);
-  const command = [file, ...commandOptions(options)].join(' ');
   const assertHeld = (): void => {
-    if (report.failure !== null) throw new ExplorationFailed(describeFailure(command, report.failure), report.failure);
+    const { failure } = report;
+    if (failure === null) return;
+    const command = replayCommand(file, replaySetting(options), failure.token);
+    throw new ExplorationFailed(describeFailure(failure, command), failure);
   };
   // Not enumerable: the result is data for everyone who prints it.
   return Object.defineProperty({ ...report }, 'assertHeld', { value: assertHeld }) as ExploreResult;
 }
 
-/** The options a replay needs as well, as the command line takes them. */
-export function commandOptions({ vcpus, abi, args }: ExploreOptions): string[] {
-  const words: string[] = [];
-  if (vcpus !== undefined) words.push(`--vcpus ${vcpus}`);
-  if (abi !== undefined) words.push(`--abi ${abi}`);
-  if (args !== undefined) words.push(`--args '${JSON.stringify(args)}'`);
-  return words;
+/** Of the options of an exploration, those its replays need. */
+export function replaySetting({ vcpus, abi, args, memoryModel, maxSteps }: ExploreOptions): ReplaySetting {
+  return { vcpus, abi, args, memoryModel, maxSteps };
 }
 
 /**
  * A failure for people: two lines of summary, the chart, and the command that replays it.
- * @param scenario - the scenario and its options, as the command line takes them
+ * @param command - as {@link replayCommand} makes it
  */
-export function describeFailure(scenario: string, failure: ExploreFailure): string {
-  const where = failure.actor === undefined ? '' : ` in ${failure.actor}`;
-  const preemptions = `${failure.preemptions} preemption${failure.preemptions === 1 ? '' : 's'}`;
+export function describeFailure(failure: ExploreFailure, command: string, options: ChartOptions = {}): string {
+  const { trace } = failure;
+  const [what, where] = summarise(trace, trace.failure ?? unrepeated(failure), failure.preemptions);
   return [
-    `${failure.kind}${where}: ${failure.message}`,
-    `found in execution ${failure.execution}; needs ${preemptions}, ${failure.trace.steps.length} steps`,
+    options.paint?.('red', what) ?? what,
+    `${where}; found in execution ${failure.execution}`,
     '',
-    chart(failure.trace),
+    chart(trace, options),
     '',
-    `upcall replay ${scenario} ${failure.token}`,
+    command,
   ].join('\n');
+}
+
+/** A failure that did not happen again when its schedule was traced: nondeterminism. */
+function unrepeated({ kind, message, actor, trace }: ExploreFailure): TraceFailure {
+  return { kind, message, ...(actor === undefined ? {} : { actor: trace.actors.indexOf(actor) }) };
 }
