@@ -67,9 +67,9 @@ export interface DomainResult {
   readonly vcpus: readonly VcpuResult[];
 }
 
-/** The run failed: the first domain that ended badly, a device, or the scenario's check. */
+/** The run failed: the first domain that ended badly, a device, one of the scenario's invariants, or its check. */
 export interface RunFailure {
-  readonly kind: ExitReason | 'check' | 'device';
+  readonly kind: ExitReason | 'check' | 'device' | 'invariant';
   readonly message: string;
   readonly domain?: string;
   readonly vcpu?: number;

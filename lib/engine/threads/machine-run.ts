@@ -22,6 +22,7 @@ import { MachineHost } from './machine-host';
 import { OutputReader } from './output-reader';
 import type { WorkerPool } from './pool';
 import { progressOf } from './progress';
+import { brokenAtRest } from './resting-invariants';
 import type { CheckedRunOptions } from './run-options';
 import { Watchdog } from './watchdog';
 
@@ -158,8 +159,10 @@ export class MachineRun implements CrewEvents {
     if (this.options.onDeadlock === 'wait' || this.crew.devicesRunning > 0 || !this.input.finished) return;
     const living = this.host.domains.filter(({ settled }) => !settled);
     if (!isDeadlocked(this.host.machine, living)) return;
+    const broken = brokenAtRest(this.plan, this.host.machine.hypervisor, 'quiescence');
     for (const domain of living) {
-      const message = `deadlock: ${describeSleepers(domain)}, and nothing is left that could wake it`;
+      const found = broken === undefined ? '' : `; ${broken}`;
+      const message = `deadlock: ${describeSleepers(domain)}, and nothing is left that could wake it${found}`;
       domain.end(causeWord(Cause.DEADLOCK), { reason: 'deadlock', message });
     }
   }
@@ -194,8 +197,13 @@ export class MachineRun implements CrewEvents {
       elapsedMs: performance.now() - this.host.startMs,
       seed: this.options.seed,
       domains,
-      failure: this.deviceFailure ?? failureOfDomains(inOrder) ?? this.runCheck(),
+      failure: this.deviceFailure ?? failureOfDomains(inOrder) ?? this.lookAtInvariants() ?? this.runCheck(),
     };
+  }
+
+  private lookAtInvariants(): RunFailure | undefined {
+    const broken = brokenAtRest(this.plan, this.host.machine.hypervisor, 'end');
+    return broken === undefined ? undefined : { kind: 'invariant', message: broken };
   }
 
   private runCheck(): RunFailure | null {
