@@ -12,7 +12,7 @@ const NARROW: Budget = { ...EASY, random: 50_000, pct: 2000, pos: 2000 };
 const DEEP: Budget = { random: 100_000, pct: 200_000, pos: 20_000, dfs: 100_000, dpor: 500 };
 
 export const TABLE_B: readonly RaceRow[] = [
-  { file: 'r21-send-races-with-rebind', kind: 'assertion', models: BOTH, preemptions: 1, budget: NARROW },
+  { file: 'r21-send-races-with-rebind', kind: 'invariant', models: BOTH, preemptions: 1, budget: NARROW },
   { file: 'r22-two-vcpus-in-one-handler', kind: 'assertion', models: BOTH, preemptions: 1, budget: NARROW },
   { file: 'r23-one-mask-bit-two-owners', kind: 'assertion', models: BOTH, preemptions: 1, budget: NARROW },
   {
@@ -33,7 +33,7 @@ export const TABLE_B: readonly RaceRow[] = [
     preemptions: 1,
     budget: EASY,
   },
-  { file: 'r25-close-then-forget', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  { file: 'r25-close-then-forget', kind: 'invariant', models: BOTH, preemptions: 1, budget: EASY },
   { file: 'r26-port-reused-with-old-state', kind: 'deadlock', models: BOTH, preemptions: 0, budget: EASY },
   { file: 'r27-reset-against-lock-free-user', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
   { file: 'r28-count-before-object', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
