@@ -4,7 +4,8 @@
  *
  * Exit status: 0 if nothing failed, 1 if something did, 2 for wrong usage, 130 if it was interrupted.
  */
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { UpcallError } from '../engine/errors';
 import {
@@ -68,6 +69,7 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
   const interrupt = interruptible();
   const progress = new ProgressLine(process.stderr);
   const file = locateScenario(given);
+  if (options.trace !== undefined) checkFolder(options.trace);
   try {
     const result = await usage(() =>
       explore(file, {
@@ -78,7 +80,7 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
     );
     progress.clear();
     if (options.trace !== undefined && result.failure !== null) {
-      writeTrace(options.trace, formatTraceFile(result.failure, replaySetting(exploreOptions(options))));
+      writeFileSync(options.trace, formatTraceFile(result.failure, replaySetting(exploreOptions(options))));
     }
     process.stdout.write(options.json ? `${toJson(jsonOf(result))}\n` : report(given, result, options));
     if (result.failure !== null) process.exitCode = FAILED;
@@ -89,9 +91,10 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
   }
 }
 
-function writeTrace(file: string, text: string): void {
+/** Before a long search rather than after it. */
+function checkFolder(file: string): void {
   try {
-    writeFileSync(file, text);
+    accessSync(path.dirname(path.resolve(file)), constants.W_OK);
   } catch (error) {
     throw new UsageError(`cannot write the trace: ${(error as Error).message}`, { cause: error });
   }
