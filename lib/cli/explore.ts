@@ -116,11 +116,13 @@ function exploreOptions(options: ExploreCommandOptions): ExploreOptions {
 }
 
 function progressText(progress: ExploreProgress, strategy: StrategyName): string {
-  const { executions, blocked, executionsPerSecond, elapsedMs } = progress;
+  const { executions, blocked, executionsPerSecond, elapsedMs, outcomes, explored } = progress;
   // Reduction executes each trace once: there they are the same.
   const unit = strategy === 'dpor' ? 'distinct traces' : 'executions';
   const cut = blocked > 0 ? `, ${count(blocked)} cut off` : '';
-  return `${count(executions)} ${unit}${cut}, ${count(executionsPerSecond)}/s, ${Math.round(elapsedMs / 1000)} s`;
+  const part = explored === undefined ? '' : `, ${percent(explored)} of the tree`;
+  const speed = `${count(executionsPerSecond)}/s, ${Math.round(elapsedMs / 1000)} s`;
+  return `${count(executions)} ${unit}${cut}, ${plural(outcomes, 'outcome')}, ${speed}${part}`;
 }
 
 /** The report for people. */
@@ -177,6 +179,12 @@ export function toJson(result: unknown): string {
 
 function count(number: number): string {
   return number.toLocaleString('en-US').replaceAll(',', ' ');
+}
+
+function percent(part: number): string {
+  const percents = part * 100;
+  if (percents < 0.01) return 'less than 0.01 %';
+  return `about ${percents < 10 ? percents.toPrecision(2) : Math.floor(percents)} %`;
 }
 
 function plural(number: number, noun: string): string {

@@ -7,6 +7,7 @@
 import type { EngineFailure, ExecutionSink, InlineEngine } from '../engine/inline/inline-engine';
 import { InlineMachine } from '../engine/inline/inline-machine';
 import type { Scenario } from '../engine/scenario';
+import { DfsStrategy } from './dfs';
 import { type CheckedOptions, checkExploreOptions, type ExploreOptions, makeStrategy } from './options';
 import type { ExploreFailure, ExploreReport, Outcome } from './result';
 import { encodeToken } from './schedule';
@@ -66,7 +67,9 @@ class Exploration implements ExecutionSink {
       await null;
       exhausted = this.engine.explore(strategy, this, performance.now() + SLICE_MS);
       stopped = this.found !== undefined || this.executions >= this.options.maxExecutions || signal?.aborted === true;
-      onProgress?.(this.progress());
+      if (onProgress !== undefined) {
+        onProgress({ ...this.progress(), ...(strategy instanceof DfsStrategy && { explored: strategy.explored() }) });
+      }
     }
     return this.result(exhausted, signal?.aborted === true);
   }
@@ -116,6 +119,7 @@ class Exploration implements ExecutionSink {
       blocked: this.blocked,
       steps: this.engine.steps,
       elapsedMs,
+      outcomes: this.outcomes.size,
       executionsPerSecond: Math.round((this.executions / Math.max(elapsedMs, 1)) * 1000),
     };
   }

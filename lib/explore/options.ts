@@ -30,6 +30,10 @@ export interface ExploreProgress {
   readonly steps: number;
   readonly elapsedMs: number;
   readonly executionsPerSecond: number;
+  /** Different outcomes so far. */
+  readonly outcomes: number;
+  /** Of a depth-first search: the part of the tree of schedules, by weight, that is behind; 0 to 1. */
+  readonly explored?: number;
 }
 
 export interface ExploreOptions extends ScenarioOptions {
