@@ -1,8 +1,8 @@
 /**
  * R22: a port is moved while its handler runs, and the next event runs the same handler on the new vCPU.
  *
- * Where: Linux b6622798bc50 gave each port an "active" flag (3de218ff39b9 keeps it longer for late EOIs); nanos 810caee5
- * let whichever vCPU looked serve all ports of a word.
+ * Where: Linux b6622798bc50 gave each port an "active" flag (3de218ff39b9 keeps it longer for late EOIs); nanos
+ * 810caee5 let whichever vCPU looked serve all ports of a word.
  *
  * 1. vCPU 0 takes the upcall, clears the pending bit, enters the handler.
  * 2. vCPU 1 moves the port to itself, by the rules.

@@ -1,8 +1,8 @@
 /**
  * R23: a port is masked for two reasons at once, and the first to end opens it.
  *
- * Where: Linux 25da4618af24. A port is kept masked from its handler until the late EOI; the move to another vCPU masks it for
- * a moment too. Since then the reasons are kept apart.
+ * Where: Linux 25da4618af24. A port is kept masked from its handler until the late EOI; the move to another vCPU masks
+ * it for a moment too. Since then the reasons are kept apart.
  *
  * 1. vCPU 0 takes the upcall, sets the mask bit, clears the pending bit. It serves the event and owes the EOI.
  * 2. vCPU 1 moves the port: it sets the mask bit, which is set already, binds the port, clears the mask bit.

@@ -1,19 +1,19 @@
 /**
  * R26: a port number is given out again with the pending bit of its former life.
  *
- * Where: xen 120785c177 made close clear the pending bit. xen 78e24c269b is the like for the FIFO ABI: a port closed while
- * its event word was still linked.
+ * Where: xen 120785c177 made close clear the pending bit. xen 78e24c269b is the like for the FIFO ABI: a port closed
+ * while its event word was still linked.
  *
  * 1. An event arrives on vCPU 0's port: pending bit, selector bit, upcall flag.
  * 2. vCPU 0 gives the port up: forgets its handler, closes the port. The pending bit stays.
  * 3. vCPU 0 takes the upcall, finds a port that is nobody's, and skips it.
  * 4. vCPU 0 binds a port for something else and is given the same number.
  * 5. vCPU 1 sends on it. The pending bit is set already, so nothing is announced.
- * The first event of the new life is lost, and so are all that follow. (A guest that sets the mask bit before it binds and
- * unmasks by hypercall afterwards gets a first event that nobody has sent instead.)
+ * The first event of the new life is lost, and so are all that follow. (A guest that sets the mask bit before it binds
+ * and unmasks by hypercall afterwards gets a first event that nobody has sent instead.)
  *
- * The hypervisor here clears the bit. For the buggy variant the guest sets it again after the close, which is all that the
- * old one did otherwise.
+ * The hypervisor here clears the bit. For the buggy variant the guest sets it again after the close, which is all that
+ * the old one did otherwise.
  *
  * Invariant: a port fresh from a bind is not pending.
  * Seen as: deadlock, under sc and tso. It takes no preemption.

@@ -1,10 +1,11 @@
 /**
  * R27: a domain's event channels are reset while an operation is under way that has looked which ABI is in use.
  *
- * Where: xen e045199c7c, c0ddc86348, 8d385b247b (XSA-343), e59ce972d1 (XSA-338), 0e9d647aca (XSA-505): operations of the
- * FIFO ABI were chosen, or its state found present, without the lock under which reset takes them away.
+ * Where: xen e045199c7c, c0ddc86348, 8d385b247b (XSA-343), e59ce972d1 (XSA-338), 0e9d647aca (XSA-505): operations of
+ * the FIFO ABI were chosen, or its state found present, without the lock under which reset takes them away.
  *
- * The fault is in the hypervisor, so both sides are written out here in named words: vCPU 0 plays a send, vCPU 1 a reset.
+ * The fault is in the hypervisor, so both sides are written out here in named words: vCPU 0 plays a send, vCPU 1 a
+ * reset.
  * 1. The send reads that the domain uses the FIFO ABI.
  * 2. The reset goes back to the 2-level ABI and frees the event array.
  * 3. The send sets its event's bit in the array.

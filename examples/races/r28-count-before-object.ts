@@ -1,8 +1,8 @@
 /**
  * R28: the number of valid ports is raised before the record of the new port can be found.
  *
- * Where: xen 112992b05b (XSA-340), c5e63651fd (XSA-358, CVE-2020-29570), dc8b01affd (XSA-359): a count, or a pointer, could
- * become visible before what it stands for.
+ * Where: xen 112992b05b (XSA-340), c5e63651fd (XSA-358, CVE-2020-29570), dc8b01affd (XSA-359): a count, or a pointer,
+ * could become visible before what it stands for.
  *
  * The fault is in the hypervisor, so both sides are written out here in named words: vCPU 0 plays a bind that grows the
  * table, vCPU 1 a send on any port it likes. Plain accesses throughout: what matters is their order.

@@ -1,23 +1,25 @@
 /**
  * R36: a vCPU's vcpu_info is moved to another place while a sender still marks the old one.
  *
- * Where: xen c58ae69360 allows one registration only, since somebody may be using the old pointer; c8cfbba625 is about the
- * same. KVM 003d914220c9 sends to a shadow while the VMM copies. Xen now marks everything at the new place after the
- * switch.
+ * Where: xen c58ae69360 allows one registration only, since somebody may be using the old pointer; c8cfbba625 is about
+ * the same. KVM 003d914220c9 sends to a shadow while the VMM copies. Xen now marks everything at the new place after
+ * the switch.
  *
  * The fault is in the hypervisor, so both sides are written out here in named words, place 0 being the old one and
  * place 1 the new: vCPU 0 plays the registration, vCPU 1 a sender.
  * 1. The registration copies selector and upcall flag to the new place.
- * 2. The sender sets the pending bit, then selector bit and upcall flag at the old place, where the pointer still leads.
+ * 2. The sender sets the pending bit, then selector bit and upcall flag at the old place, where the pointer still
+ *    leads.
  * 3. The registration switches the pointer.
  * The old place is never read again: the event is not announced.
  *
  * Invariant: an event sent before or during the move is announced at the new place.
  * Seen as: assertion (the check at the end), under sc and tso. It takes one preemption.
- * The cure: after the switch set every selector bit and the upcall flag at the new place. A spurious upcall is harmless.
+ * The cure: after the switch set every selector bit and the upcall flag at the new place. A spurious upcall is
+ * harmless.
  *
- * Variant xen is the real thing: VCPUOP_register_vcpu_info of the hypervisor here, EVTCHNOP_send against it, and a guest
- * that sleeps until it has its event.
+ * Variant xen is the real thing: VCPUOP_register_vcpu_info of the hypervisor here, EVTCHNOP_send against it, and a
+ * guest that sleeps until it has its event.
  *
  *   upcall explore examples/races/r36-vcpu-info-moved-under-sender.ts
  *   upcall explore examples/races/r36-vcpu-info-moved-under-sender.ts --args '{"variant":"fixed"}'

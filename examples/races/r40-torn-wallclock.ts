@@ -2,22 +2,23 @@
  * R40: a wallclock or time record is read while it is rewritten, and half of either is taken for the time.
  *
  * Where: xen 1271b79339 (the wallclock was read with no version at all; two counters became one that is odd during the
- * update), xen a555857793 (a barrier missing in the test whether a copy is up to date), and KVM, which raised the version
- * only after the fields (kvm list, 2015).
+ * update), xen a555857793 (a barrier missing in the test whether a copy is up to date), and KVM, which raised the
+ * version only after the fields (kvm list, 2015).
  *
- * vCPU 1 stands for Xen here and rewrites the wallclock in shared_info as Xen does, with plain stores: 1 s, 1 ns becomes
- * 2 s, 2 ns. vCPU 0 reads it. Four ways to get 2 s, 1 ns or the reverse:
+ * vCPU 1 stands for Xen here and rewrites the wallclock in shared_info as Xen does, with plain stores: 1 s, 1 ns
+ * becomes 2 s, 2 ns. vCPU 0 reads it. Four ways to get 2 s, 1 ns or the reverse:
  * - buggy: the reader does not look at the version. It reads a field; the writer rewrites both; it reads the other.
  * - odd-accepted: the reader looks whether the version stayed the same, not whether it is odd. Writer: version odd,
  *   seconds. Reader: everything. Writer: the rest.
- * - no-second-look: the reader waits for an even version and does not look again. Version, seconds; the writer; the rest.
+ * - no-second-look: the reader waits for an even version and does not look again. Version, seconds; the writer; the
+ *   rest.
  * - late-version: a right reader, but the writer changes the version only when the fields are done. Writer: seconds.
  *   Reader: everything, the same version twice. Writer: the rest.
  *
  * Invariant: the values read were published together.
  * Seen as: assertion, under sc and tso. Each takes one preemption.
- * The protocol (variant fixed): the writer makes the version odd, changes the fields, makes it even; the reader takes what
- * it read between two looks at the same even version. Neither x86 nor tso needs barriers for it.
+ * The protocol (variant fixed): the writer makes the version odd, changes the fields, makes it even; the reader takes
+ * what it read between two looks at the same even version. Neither x86 nor tso needs barriers for it.
  *
  *   upcall explore examples/races/r40-torn-wallclock.ts
  *   upcall explore examples/races/r40-torn-wallclock.ts --args '{"variant":"late-version"}'

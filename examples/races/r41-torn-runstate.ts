@@ -3,20 +3,20 @@
  *
  * Where: xen 2529c850ea, which gave the record an update flag that a guest can ask for.
  *
- * The hypervisor is the real one here: vCPU 0 has a runstate area and sleeps until its timer fires; the hypervisor rewrites
- * the area when vCPU 0 goes to sleep and when it goes on. vCPU 1 looks once the timer has fired.
+ * The hypervisor is the real one here: vCPU 0 has a runstate area and sleeps until its timer fires; the hypervisor
+ * rewrites the area when vCPU 0 goes to sleep and when it goes on. vCPU 1 looks once the timer has fired.
  * 1. vCPU 1 reads state_entry_time.
  * 2. vCPU 0 goes on, and the hypervisor accounts for its sleep.
  * 3. vCPU 1 reads the times: they belong to another moment.
  *
  * Invariant: the times add up to state_entry_time.
  * Seen as: assertion, under sc and tso. It takes one preemption.
- * The cure: switch the update flag on (vm_assist). The hypervisor then sets bit 63 of state_entry_time before it changes
- * anything and clears it last; a reader does not trust what it read while the bit is set, or if state_entry_time is another
- * afterwards. It would try again; here it gives up, which keeps the search short.
- * The low half of state_entry_time has to be read before the half with the flag. The other way round the flag may
- * come after the first read and the new low half before the second: old times pass for new ones (variant flag-first,
- * three preemptions).
+ * The cure: switch the update flag on (vm_assist). The hypervisor then sets bit 63 of state_entry_time before it
+ * changes anything and clears it last; a reader does not trust what it read while the bit is set, or if
+ * state_entry_time is another afterwards. It would try again; here it gives up, which keeps the search short. The low
+ * half of state_entry_time has to be read before the half with the flag. The other way round the flag may come after
+ * the first read and the new low half before the second: old times pass for new ones (variant flag-first, three
+ * preemptions).
  *
  *   upcall explore examples/races/r41-torn-runstate.ts
  *   upcall explore examples/races/r41-torn-runstate.ts --args '{"variant":"flag-first"}'

@@ -1,8 +1,8 @@
 /**
  * R46: an emulator's sender looks whether the target has upcalls masked, to spare itself the wake-up.
  *
- * Where: no known case; a rule that is easily broken when event channels are rebuilt. Xen reads evtchn_upcall_mask only on
- * the CPU that runs the vCPU, which is why guests may change it with plain stores.
+ * Where: no known case; a rule that is easily broken when event channels are rebuilt. Xen reads evtchn_upcall_mask only
+ * on the CPU that runs the vCPU, which is why guests may change it with plain stores.
  *
  * Both sides are written out here in named words: vCPU 0 plays the guest, vCPU 1 the emulator's sender.
  * 1. The guest stores 0 to the mask; the store waits in its store buffer.

@@ -1,6 +1,6 @@
 /**
- * Invariants that a scenario switches on by name: what must hold of event channels, records and rings, whatever the guest
- * is for. They look; none of them changes anything.
+ * Invariants that a scenario switches on by name: what must hold of event channels, records and rings, whatever the
+ * guest is for. They look; none of them changes anything.
  *
  * name                    holds      needs
  * no-dead-port            at rest
@@ -15,19 +15,24 @@
  * bounded-steps           always     the engine's brackets
  *
  * What an engine does:
- * 1. once per machine, `prepareInvariants(plan, hypervisor)`. Undefined: the scenario has none, and nothing is to be done;
+ * 1. once per machine, `prepareInvariants(plan, hypervisor)`. Undefined: the scenario has none, and nothing is to be
+ *    done;
  * 2. when an execution stops, `checkInvariants(prepared, when, view, history)`, with `when`
  *    - 'end': every guest has returned, or its domain was shut down;
  *    - 'quiescence': some vCPUs sleep and nobody is left to wake them. What it returns says why;
  *    - 'cut-off': anything else that ends an execution before its time, such as the bound on steps.
- *    `view` reads memory as it is then, making no step. `history` is what happened; an engine that does not record it leaves
- *    it out, and what needs it is not checked. A sentence that is returned names what is broken: a failure of kind
- *    'invariant', or at quiescence the better half of the message of a deadlock;
- * 3. if `prepared.stepLimits` is defined, a StepBudget for each run of a guest function, see `invariants/step-budget.ts`.
+ *    `view` reads memory as it is then, making no step. `history` is what happened; an engine that does not record it
+ *    leaves it out, and what needs it is not checked. A sentence that is returned names what is broken: a failure of
+ *    kind 'invariant', or at quiescence the better half of the message of a deadlock;
+ * 3. if `prepared.stepLimits` is defined, a StepBudget for each run of a guest function, see
+ *    `invariants/step-budget.ts`.
  *
- * There is no check after each step. What holds always is read from the history: a state between two steps depends on how
- * independent steps happen to be ordered, and an exploration that executes one of many equivalent orders would see
+ * There is no check after each step. What holds always is read from the history: a state between two steps depends on
+ * how independent steps happen to be ordered, and an exploration that executes one of many equivalent orders would see
  * one of many such states.
+ *
+ * Leaves out: what a ring transports, and rings whose indices lie in different domains; upper halves of times; handlers
+ * whose runs no word tells of. Assertions of the guest are the place for these.
  */
 import type { HvDomain, HvVcpu, Hypervisor } from '../hypervisor/hypervisor';
 import {

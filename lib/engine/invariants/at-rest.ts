@@ -1,7 +1,7 @@
 /**
  * Invariants of a machine at rest: nobody can go on, because all guests have ended or because all that are left sleep.
- * They say nothing of the moments between: a sender that has set the pending bit and not yet the selector is on its way.
- * At rest no store is left in a store buffer either.
+ * They say nothing of the moments between: a sender that has set the pending bit and not yet the selector is on its
+ * way. At rest no store is left in a store buffer either.
  *
  * What is at rest is the same for all executions that differ in the order of independent steps only, so an exploration
  * that looks at one of them (partial-order reduction) misses nothing.
@@ -15,8 +15,9 @@ function hasInfo(view: MachineView, vcpu: HvVcpu): boolean {
 }
 
 /**
- * A port that is pending and not masked has evtchn_upcall_pending of its vCPU set. Otherwise it is dead: later sends find
- * the pending bit set and stop. Does not hold for guests that leave ports pending and unmasked because they poll them.
+ * A port that is pending and not masked has evtchn_upcall_pending of its vCPU set. Otherwise it is dead: later sends
+ * find the pending bit set and stop. Does not hold for guests that leave ports pending and unmasked because they poll
+ * them.
  */
 export function noDeadPort(view: MachineView): string | undefined {
   for (const domain of view.domains) {
@@ -25,7 +26,8 @@ export function noDeadPort(view: MachineView): string | undefined {
       const vcpu = view.notifyVcpu(domain, port);
       if (!hasInfo(view, vcpu) || view.upcallPending(vcpu)) continue;
       const which = portName(view, domain, port);
-      return `${which} is pending and not masked, and evtchn_upcall_pending of ${nameOf(view, vcpu)}, to which it is bound, is clear`;
+      const flag = `evtchn_upcall_pending of ${nameOf(view, vcpu)}, to which it is bound, is clear`;
+      return `${which} is pending and not masked, and ${flag}`;
     }
   }
   return undefined;
@@ -44,7 +46,10 @@ export function noDeadUpcall(view: MachineView): string | undefined {
   return undefined;
 }
 
-/** A sleeping vCPU has no upcall to take, and the port it polls is not pending. (Which ports it polls if there are several is not known.) */
+/**
+ * A sleeping vCPU has no upcall to take, and the port it polls is not pending. (Which ports it polls if there are
+ * several is not known.)
+ */
 export function noSleeperWithWork(view: MachineView): string | undefined {
   for (const vcpu of view.domains.flatMap(({ vcpus }) => vcpus)) {
     if (!view.isAsleep(vcpu)) continue;
@@ -52,7 +57,8 @@ export function noSleeperWithWork(view: MachineView): string | undefined {
     if (asleep !== undefined) return asleep;
     const port = view.polledPort(vcpu);
     if (port > 0 && view.isPending(vcpu.domain, port)) {
-      return `${nameOf(view, vcpu)} sleeps in SCHEDOP_poll although ${portName(view, vcpu.domain, port)}, which it polls, is pending`;
+      const which = portName(view, vcpu.domain, port);
+      return `${nameOf(view, vcpu)} sleeps in SCHEDOP_poll although ${which}, which it polls, is pending`;
     }
   }
   return undefined;

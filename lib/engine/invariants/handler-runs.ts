@@ -1,9 +1,9 @@
 /**
- * Invariants about the runs of event handlers, looked for in the history of an execution. Only a guest knows when a handler
- * runs: it says so by writing a word.
+ * Invariants about the runs of event handlers, looked for in the history of an execution. Only a guest knows when a
+ * handler runs: it says so by writing a word.
  *
- * Where two steps are compared, it is by what happens before what, not by the order in which this execution happened to make
- * them: an exploration that executes one of many equivalent orders (partial-order reduction) judges all of them.
+ * Where two steps are compared, it is by what happens before what, not by the order in which this execution happened to
+ * make them: an exploration that executes one of many equivalent orders (partial-order reduction) judges all of them.
  */
 import type { HvDomain } from '../../hypervisor/hypervisor';
 import { CHANNEL_STATE } from '../../hypervisor/state-layout';
@@ -25,8 +25,8 @@ function writesTo(history: History, { domainId, address }: WordRef): number[] {
 }
 
 /**
- * After the last event of a port was taken (its pending bit cleared), a run of its handler begins; and there are no more runs
- * than events taken, so that none runs for nothing. Events that coalesced are one.
+ * After the last event of a port was taken (its pending bit cleared), a run of its handler begins; and there are no
+ * more runs than events taken, so that none runs for nothing. Events that coalesced are one.
  * @param runs - written at the start of each run
  */
 export function delivery(
@@ -41,7 +41,8 @@ export function delivery(
   const which = portName(view, domain, port);
   const last = taken.at(-1);
   if (last !== undefined && !begun.some((run) => history.happensBefore(last, run))) {
-    return `${which}: ${history.actorName(last)} took its last event and no run of its handler (${runs.name}) begins after that`;
+    const taker = history.actorName(last);
+    return `${which}: ${taker} took its last event and no run of its handler (${runs.name}) begins after that`;
   }
   if (begun.length > taken.length) {
     return `${which}: ${begun.length} runs of its handler (${runs.name}) for ${taken.length} events`;
@@ -85,7 +86,8 @@ export function noOverlap(view: MachineView, history: History, running: WordRef)
   const { changes } = timelineOf(history, 'guest', running.domainId, running.address, now);
   const overlap = changes.find(({ value }) => value > 1);
   if (overlap === undefined) return undefined;
-  return `${history.actorName(overlap.step)} enters a handler that is running already (${running.name} is ${overlap.value})`;
+  const { step, value } = overlap;
+  return `${history.actorName(step)} enters a handler that is running already (${running.name} is ${value})`;
 }
 
 /**
@@ -109,7 +111,9 @@ export function noRunAfterClose(
       if (history.happensBefore(run, close)) continue;
       const bound = binds.some((bind) => history.happensBefore(close, bind) && history.happensBefore(bind, run));
       if (!bound) {
-        return `${portName(view, domain, port)}: ${history.actorName(run)} runs its handler (${runs.name}) and ${history.actorName(close)} has closed it or is about to`;
+        const runner = `${history.actorName(run)} runs its handler (${runs.name})`;
+        const closer = `${history.actorName(close)} has closed it or is about to`;
+        return `${portName(view, domain, port)}: ${runner} and ${closer}`;
       }
     }
   }

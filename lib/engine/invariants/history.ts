@@ -1,13 +1,16 @@
 /**
- * What happened in one execution: the accesses to memory in the order in which memory saw them, and which of them are bound
- * to that order. An engine that records its steps offers it to the invariants.
+ * What happened in one execution: the accesses to memory in the order in which memory saw them, and which of them are
+ * bound to that order. An engine that records its steps offers it to the invariants.
  */
 import type { Region } from '../../hypervisor/hypervisor';
 
 export interface Access {
   /** Who made it. A store that waited in a store buffer is its vCPU's, and counts from when it reached memory. */
   readonly actor: number;
-  /** read: changes nothing, a failed compare-exchange included. write: a store, plain or atomic. update: what reads and changes in one. */
+  /**
+   * read: changes nothing, a failed compare-exchange included. write: a store, plain or atomic. update: what reads and
+   * changes in one.
+   */
   readonly kind: 'read' | 'write' | 'update';
   readonly region: Region;
   readonly address: number;

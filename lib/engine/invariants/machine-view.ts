@@ -1,6 +1,6 @@
 /**
- * A machine as the invariants look at it: its words as they are in memory now, without a step of anybody's. The addresses
- * come from the hypervisor's immutable views; its operations, which are steps, are not used.
+ * A machine as the invariants look at it: its words as they are in memory now, without a step of anybody's. The
+ * addresses come from the hypervisor's immutable views; its operations, which are steps, are not used.
  */
 import { ECS_FREE, ECS_RESERVED } from '../../abi/event-channel';
 import type { HvDomain, HvVcpu, Hypervisor } from '../../hypervisor/hypervisor';

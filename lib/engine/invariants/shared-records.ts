@@ -3,7 +3,8 @@
  * bitmaps, records under a version, ring indices.
  *
  * Each looks at what one actor did and had read before, or at the order of accesses to one word: all orders of
- * independent steps give the same answer, so an exploration that executes one of them (partial-order reduction) judges all.
+ * independent steps give the same answer, so an exploration that executes one of them (partial-order reduction) judges
+ * all.
  */
 
 import type { AbiName } from '../../abi/abis';
@@ -55,8 +56,8 @@ export function upcallWordsOf(view: MachineView, domain: HvDomain): Range[] {
 }
 
 /**
- * No plain store undoes what somebody else did to the word since its actor read it. Then every word is the fold of all the
- * bit operations on it. A store of an actor that never looked (an initial value) is not judged.
+ * No plain store undoes what somebody else did to the word since its actor read it. Then every word is the fold of all
+ * the bit operations on it. A store of an actor that never looked (an initial value) is not judged.
  * @param leastBytes - stores of fewer bytes are not judged
  */
 export function bitConservation(history: History, ranges: readonly Range[], leastBytes: 1 | 4): string | undefined {
@@ -76,12 +77,18 @@ export function bitConservation(history: History, ranges: readonly Range[], leas
       const found = byteOf(access, access.before, at);
       if (access.kind === 'write' && access.bytes >= leastBytes && belief !== undefined && belief !== found) {
         const word = (at - range.address) >>> 2;
-        return `${history.actorName(step)} stores to word ${word} of ${range.name} what it made of an old value: byte 0x${at.toString(16)} was 0x${belief.toString(16)} then and is 0x${found.toString(16)} now`;
+        const byte = `byte ${hex(at)} was ${hex(belief)} then and is ${hex(found)} now`;
+        const stores = `${history.actorName(step)} stores to word ${word} of ${range.name}`;
+        return `${stores} what it made of an old value: ${byte}`;
       }
       believed.set(key, byteOf(access, access.after, at));
     }
   }
   return undefined;
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
 }
 
 /** A record whose version is odd while it changes. Addresses in guest memory. */
@@ -134,7 +141,9 @@ export function changesUnderVersion(view: MachineView, history: History, record:
   return undefined;
 }
 
-/** Each copy the guest made is one that was published: the record as it was at some moment when its version was even. */
+/**
+ * Each copy the guest made is one that was published: the record as it was at some moment when its version was even.
+ */
 export function copiesWerePublished(
   view: MachineView,
   history: History,
@@ -144,7 +153,8 @@ export function copiesWerePublished(
   const published = publishedTuples(view, history, record);
   for (const { step, tuple } of copiesMade(view, history, copy)) {
     if (published.has(tuple.join())) continue;
-    return `${history.actorName(step)} has read ${tuple.map((value) => value >>> 0).join(', ')} from ${record.name}: that was never published`;
+    const values = tuple.map((value) => value >>> 0).join(', ');
+    return `${history.actorName(step)} has read ${values} from ${record.name}: that was never published`;
   }
   return undefined;
 }
@@ -155,7 +165,8 @@ export function runstatesAddUp(view: MachineView, history: History, copy: readon
     const [entryTime = 0, ...times] = tuple;
     const sum = times.reduce((total, time) => (total + time) | 0, 0);
     if (sum === entryTime) continue;
-    return `${history.actorName(step)} has read a runstate record whose times add up to ${sum >>> 0} ns, and state_entry_time is ${entryTime >>> 0} ns`;
+    const figures = `times add up to ${sum >>> 0} ns, and state_entry_time is ${entryTime >>> 0} ns`;
+    return `${history.actorName(step)} has read a runstate record whose ${figures}`;
   }
   return undefined;
 }
@@ -225,7 +236,8 @@ export function ringIndicesInRange(
     if (access.kind === 'read' || filled <= size) continue;
     const { name } = index === 0 ? prod : cons;
     const distance = filled > 2 ** 31 ? `${2 ** 32 - filled} behind` : `${filled} ahead of`;
-    return `${history.actorName(step)} stores ${access.after >>> 0} to ${name}: the producer is then ${distance} the consumer, in a ring of ${size}`;
+    const stores = `${history.actorName(step)} stores ${access.after >>> 0} to ${name}`;
+    return `${stores}: the producer is then ${distance} the consumer, in a ring of ${size}`;
   }
   return undefined;
 }

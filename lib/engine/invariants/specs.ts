@@ -1,7 +1,7 @@
 /**
- * How a scenario switches invariants on, and what is wrong with a list of them. Some are known by their name alone; those
- * about things only the guest knows (which word is a ring's producer index, when a handler runs) are told by naming words
- * of the scenario.
+ * How a scenario switches invariants on, and what is wrong with a list of them. Some are known by their name alone;
+ * those about things only the guest knows (which word is a ring's producer index, when a handler runs) are told by
+ * naming words of the scenario.
  *
  * A word is named as the scenario names it: `prod`, or `slots[2]` for one of an array.
  */

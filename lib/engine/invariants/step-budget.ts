@@ -1,12 +1,12 @@
 /**
- * Upcalls and hypercalls end within a number of their own steps, whatever the others do. Counted on the vCPU itself while
- * it runs, since only there it is known where a hypercall or an upcall begins.
+ * Upcalls and hypercalls end within a number of their own steps, whatever the others do. Counted on the vCPU itself
+ * while it runs, since only there it is known where a hypercall or an upcall begins.
  *
- * An engine makes one for each run of a guest function and tells it of the brackets. It is scratch of that run: an engine that
- * runs the function anew makes a new one, and gets the same answers for the same steps.
+ * An engine makes one for each run of a guest function and tells it of the brackets. It is scratch of that run: an
+ * engine that runs the function anew makes a new one, and gets the same answers for the same steps.
  *
- * Leaves out: loops outside upcalls and hypercalls, and an upcall that neither ends nor makes a hypercall nor relaxes; the
- * engine's bound on the steps of an execution stops those.
+ * Leaves out: loops outside upcalls and hypercalls, and an upcall that neither ends nor makes a hypercall nor relaxes;
+ * the engine's bound on the steps of an execution stops those.
  */
 
 export interface StepLimits {

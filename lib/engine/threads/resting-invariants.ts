@@ -1,6 +1,6 @@
 /**
- * The scenario's invariants in a free run: those of a machine at rest, looked at by the main thread when every guest has ended
- * or none can go on. Nothing is recorded while a machine runs free, so what needs a history is not checked.
+ * The scenario's invariants in a free run: those of a machine at rest, looked at by the main thread when every guest
+ * has ended or none can go on. Nothing is recorded while a machine runs free, so what needs a history is not checked.
  */
 import type { Hypervisor } from '../../hypervisor/hypervisor';
 import type { HvDomain } from '../../hypervisor/machine';

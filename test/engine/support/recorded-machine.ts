@@ -1,6 +1,6 @@
 /**
- * A machine on one thread that records every access as a history, for tests of the invariants: who acts is what the test
- * says, the hypervisor is the real one.
+ * A machine on one thread that records every access as a history, for tests of the invariants: who acts is what the
+ * test says, the hypervisor is the real one.
  */
 import {
   type Access,
