@@ -159,6 +159,18 @@ describe('SCHEDOP_poll', () => {
     expect(pollMask(machine)).to.equal(0);
   });
 
+  it('gives its poll bit up to whoever ends it without an event', () => {
+    const machine = machineOf();
+    const current = machine.vcpu(1, 0);
+    machine.platform.asleep = () => {
+      machine.hypervisor.vcpuState.markEventsPending(current);
+      expect(machine.isBlocked(current)).to.equal(false);
+      expect(pollMask(machine)).to.equal(0);
+    };
+    machine.hypervisor.sched.poll(current, [portOf(machine, 1)], 0);
+    expect(machine.platform.sleeps).to.have.length(1);
+  });
+
   it('is ended by its timer, at once if the time has passed', () => {
     const machine = machineOf();
     const { hypervisor, platform } = machine;
