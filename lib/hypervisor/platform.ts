@@ -30,9 +30,9 @@ export interface Platform {
   now(): number;
 
   /**
-   * Called on the vCPU's own thread, its BLOCKED bit set, before it gives up its processor: may wait for a moment whether
-   * somebody clears the bit (halt polling). True if the vCPU may go on at once; then {@link deschedule} is not called,
-   * and the time counts as running. Absent: never.
+   * Called on the vCPU's own thread before it goes to sleep in SCHEDOP_block: may watch for a moment whether
+   * evtchn_upcall_pending gets set (halt polling), which spares both sides the sleep and the wake-up. True if it is set. The
+   * time counts as running. Absent: never.
    */
   watch?(vcpu: VcpuRef): boolean;
 

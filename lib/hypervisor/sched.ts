@@ -64,6 +64,7 @@ export class Sched {
   block(current: HvVcpu): number {
     const { state } = current.domain;
     this.vcpuState.setUpcallMask(current, 0);
+    if (this.machine.platform.watch?.(current)) return 0;
     state.or32(current.pauseFlagsAddress, BLOCKED);
     if (this.vcpuState.upcallDeliverable(current)) state.and32(current.pauseFlagsAddress, ~BLOCKED);
     else this.deschedule(current);
@@ -198,10 +199,8 @@ export class Sched {
 
   /** The calling vCPU sleeps until it has no pause flag left. */
   deschedule(current: HvVcpu): void {
-    const { platform } = this.machine;
-    if (platform.watch?.(current)) return;
     this.switchOut(current);
-    platform.deschedule(current);
+    this.machine.platform.deschedule(current);
     this.switchIn(current);
   }
 

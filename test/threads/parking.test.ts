@@ -48,31 +48,28 @@ describe('Parking', () => {
     }
   });
 
-  it('watches after short sleeps and not after a long one', () => {
-    const sleepFor = (ns: number) => {
-      let calls = 0;
-      const timed = new Parking(state, FLAGS, true, () => (calls++ === 0 ? 0 : ns));
-      flags[index] = 0;
+  it('is patient after short sleeps, more so with each, and not after a long one', () => {
+    let sleptNs = 50_000;
+    let calls = 0;
+    const timed = new Parking(state, FLAGS, true, () => (calls++ % 2 === 0 ? 0 : sleptNs));
+    expect(timed.patience).to.equal(0);
+    const patience: number[] = [];
+    for (let i = 0; i < 8; i++) {
       timed.waitUntilRunnable();
-      return timed.watch();
-    };
-    // With no reason to wait, a watch that takes place succeeds.
-    expect(sleepFor(50_000)).to.equal(true);
-    expect(sleepFor(5_000_000)).to.equal(false);
+      patience.push(timed.patience);
+    }
+    expect(patience[0]).to.be.above(0);
+    expect(patience[1]).to.equal(2 * patience[0]!);
+    expect(patience[7]).to.equal(patience[6]!);
+    sleptNs = 5_000_000;
+    timed.waitUntilRunnable();
+    expect(timed.patience).to.equal(0);
   });
 
-  it('ends a watch in vain, and at once when the vCPU has to leave', () => {
-    parking.waitUntilRunnable();
-    flags[index] = BLOCKED;
-    expect(parking.watch()).to.equal(false);
-    flags[index] = BLOCKED | STOP;
-    expect(parking.watch()).to.equal(false);
-  });
-
-  it('never watches when vCPUs share cores', () => {
+  it('is never patient when vCPUs share cores', () => {
     const shared = new Parking(state, FLAGS, false, () => 0);
     shared.waitUntilRunnable();
-    expect(shared.watch()).to.equal(false);
+    expect(shared.patience).to.equal(0);
   });
 
   it('misses no wake-up: whoever clears the flag finds PARKED or is seen', async () => {

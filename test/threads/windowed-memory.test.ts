@@ -79,8 +79,15 @@ describe('WindowedMemory', () => {
     expect(windows).to.equal(1);
   });
 
+  it('watches for an upcall as long as it is told to', () => {
+    expect(memory.watchUpcall(1000)).to.equal(false);
+    bytes[INFO] = 1;
+    expect(memory.watchUpcall(1)).to.equal(true);
+    expect(memory.watchUpcall(0)).to.equal(false);
+    expect(windows).to.equal(0);
+  });
+
   it('opens windows while the guest waits on a word', () => {
-    bytes[INFO] = 0;
     let slices = 0;
     memory.whenPending(() => {
       slices++;

@@ -6,20 +6,26 @@
  * thread reads them for displays and looks again after the writer has ended).
  */
 
-// Flags of the run, one cache line each.
-const TIMER_SEQUENCE = 0;
-const TIMER_PLANNED = 16;
-const TIMER_RUNS = 32;
-const STOPPING = 48;
-const VCPU_FLAGS = 64;
+/**
+ * Distance between words of different writers: two cache lines, since a SharedArrayBuffer need not begin where a line
+ * does, and half of that could still be shared.
+ */
+const APART_BYTES = 128;
 
-// Flags of a vCPU; one cache line per vCPU.
-const VCPU_WORDS = 16;
+// Flags of the run.
+const TIMER_SEQUENCE = 0;
+const TIMER_PLANNED = APART_BYTES / 4;
+const TIMER_RUNS = TIMER_PLANNED + 1;
+const STOPPING = 2 * TIMER_PLANNED;
+const VCPU_FLAGS = 3 * TIMER_PLANNED;
+
+// Flags of a vCPU.
+const VCPU_WORDS = APART_BYTES / 4;
 const THREAD = 0;
 const FINISHED = 1;
 
-// Figures of a vCPU, in doubles so that they never wrap; one cache line per vCPU.
-const FIGURES = 8;
+// Figures of a vCPU, in doubles so that they never wrap.
+const FIGURES = APART_BYTES / 8;
 const HYPERCALLS = 0;
 const UPCALLS = 1;
 const LINES = 2;
@@ -56,8 +62,13 @@ export function createControlBuffers({ vcpus, domains, threads }: ControlShape):
     flags: new SharedArrayBuffer(4 * (VCPU_FLAGS + vcpus * VCPU_WORDS)),
     domains: new SharedArrayBuffer(4 * domains),
     figures: new SharedArrayBuffer(8 * vcpus * FIGURES),
-    events: new SharedArrayBuffer(8 * vcpus * threads),
+    events: new SharedArrayBuffer(8 * rowLength(vcpus) * threads),
   };
+}
+
+/** Doubles in a row of the table of events: a thread's counts and what keeps them apart from the next thread's. */
+function rowLength(vcpus: number): number {
+  return vcpus + APART_BYTES / 8;
 }
 
 /** One thread's access to the words of a run. vCPUs are numbered across the domains, domains by position. */
@@ -67,6 +78,7 @@ export class Control {
   private readonly figures: Float64Array;
   private readonly events: Float64Array;
   readonly vcpus: number;
+  private readonly rowLength: number;
 
   constructor(readonly buffers: ControlBuffers) {
     this.flags = new Int32Array(buffers.flags);
@@ -74,6 +86,7 @@ export class Control {
     this.figures = new Float64Array(buffers.figures);
     this.events = new Float64Array(buffers.events);
     this.vcpus = this.figures.length / FIGURES;
+    this.rowLength = rowLength(this.vcpus);
   }
 
   // Life of a vCPU's thread.
@@ -187,7 +200,7 @@ export class Control {
   }
 
   countEvent(thread: number, vcpu: number): void {
-    (this.events[thread * this.vcpus + vcpu] as number)++;
+    (this.events[thread * this.rowLength + vcpu] as number)++;
   }
 
   hypercalls(vcpu: number): number {
@@ -212,7 +225,7 @@ export class Control {
 
   eventsFor(vcpu: number): number {
     let sum = 0;
-    for (let i = vcpu; i < this.events.length; i += this.vcpus) sum += this.events[i] as number;
+    for (let i = vcpu; i < this.events.length; i += this.rowLength) sum += this.events[i] as number;
     return sum;
   }
 

@@ -1,17 +1,16 @@
 /**
- * How a vCPU's thread spends its time while the vCPU may not run: it watches its pause flags for a moment (halt
- * polling), then sleeps on them.
+ * How a vCPU's thread sleeps while the vCPU may not run, and how long it watches for an upcall before that (halt
+ * polling).
  *
  * Sleeping and being woken through the operating system costs some 50 µs, an event seen while watching well under one.
  * So watching pays when events come quickly, and only then: the time spent watching grows while sleeps turn out
  * short and falls to nothing after a long one, so an idle vCPU costs nothing. It is the policy of KVM's
  * halt polling. With more vCPUs than cores nobody watches: the time would be the sender's.
  *
- * Ordering. The hypervisor has set BLOCKED and looked at evtchn_upcall_pending before it gets here, and every waker
- * test-and-clears BLOCKED; so watching BLOCKED is watching for upcalls, polled ports and timers alike. A sleeper
- * sets PARKED in the same word before it looks a last time, in the operation that looks; Atomics.wait compares
- * the word with what it then saw. A waker that cleared BLOCKED before is seen by that look or by that comparison;
- * one that clears it later finds PARKED and notifies.
+ * Ordering. The hypervisor has set BLOCKED and looked for something to wake up for before it gets here, and every waker
+ * test-and-clears BLOCKED. A sleeper sets PARKED in the same word before it looks a last time, in the operation
+ * that looks; Atomics.wait compares the word with what it then saw. A waker that cleared BLOCKED before is seen
+ * by that look or by that comparison; one that clears it later finds PARKED and notifies.
  */
 import { PauseFlag } from '../../hypervisor/platform';
 
@@ -20,7 +19,7 @@ const MUST_WAIT = BLOCKED | DOWN;
 
 /** Sleeps below this make halt polling longer, others end it. */
 const SHORT_SLEEP_NS = 200_000;
-/** Looks at the pause flags while watching: about 10 µs to begin with, 200 µs at most. */
+/** Looks at evtchn_upcall_pending while watching: about 10 µs to begin with, 200 µs at most. */
 const FIRST_LOOKS = 5_000;
 const MAX_LOOKS = 100_000;
 
@@ -56,15 +55,9 @@ export class Parking {
     this.rounds = haltPolling ? ROUNDS_ALONE : ROUNDS_SHARED;
   }
 
-  /** Watches the pause flags for a moment; true if the vCPU may run again. */
-  watch(): boolean {
-    const { flags, index } = this;
-    for (let looks = this.looks; looks > 0; looks--) {
-      const seen = Atomics.load(flags, index);
-      if ((seen & MUST_WAIT) === 0) return true;
-      if ((seen & STOP) !== 0) return false;
-    }
-    return false;
+  /** How often to look for an upcall before going to sleep; 0 for not at all. */
+  get patience(): number {
+    return this.looks;
   }
 
   /** Sleeps; returns when the vCPU may run or has to leave, see {@link stopping}. */

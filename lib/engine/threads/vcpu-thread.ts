@@ -70,7 +70,7 @@ class VcpuThread implements GuestHooks {
     const image = task.image.domains[task.domainIndex];
     if (image === undefined) throw new RangeError(`no domain ${task.domainIndex}`);
     this.machine = new MachineThread(task, {
-      watch: () => this.watch(),
+      watch: () => this.memory.watchUpcall(this.parking.patience),
       deschedule: () => this.deschedule(),
       yield: () => this.parking.yield(),
       stopping: () => this.parking.stopping,
@@ -140,12 +140,6 @@ class VcpuThread implements GuestHooks {
     const failure: GuestFailure = { reason: reasonOf(error), error: errorData(error) };
     this.machine.write(RecordKind.FAILURE, guestDomain.id, vcpuId, JSON.stringify(failure));
     this.machine.stopVcpus(domainIndex);
-  }
-
-  private watch(): boolean {
-    if (!this.parking.watch()) return false;
-    this.meter.countWake();
-    return true;
   }
 
   private deschedule(): void {

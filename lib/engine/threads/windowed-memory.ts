@@ -39,6 +39,16 @@ export class WindowedMemory extends AtomicsMemory {
     return this.u8[this.pointers[this.infoPointer] as number] !== 0;
   }
 
+  /**
+   * Looks up to so many times, one after the other; true as soon as evtchn_upcall_pending is set. Atomic loads, which no
+   * compiler may take out of the loop.
+   */
+  watchUpcall(looks: number): boolean {
+    const at = this.pointers[this.infoPointer] as number;
+    for (let left = looks; left > 0; left--) if (Atomics.load(this.u8, at) !== 0) return true;
+    return false;
+  }
+
   private window(): void {
     if (this.upcallPending()) this.onPending();
   }
