@@ -21,6 +21,7 @@
  *
  * @source Linux, drivers/xen/events/events_2l.c
  */
+import type { Word32 } from '../memory/fields';
 import type { Memory } from '../memory/memory';
 import { kernelBlock, NEXT_PORT, PORT_FILTER, TIMER_PORT } from './kernel-area';
 import { clearPort, type PortWords, portBit } from './port-words';
@@ -61,9 +62,17 @@ export class UpcallDispatcher {
       evtchn_upcall_pending.write(0);
       this.serveTimer();
       const low = evtchn_pending_sel.lo.exchange(0);
-      const high = evtchn_pending_sel.hi?.exchange(0) ?? 0;
+      const high = this.takeHigh(evtchn_pending_sel.hi);
       if ((low | high) !== 0) this.scan(low, high);
     } while (this.vcpu.info.evtchn_upcall_pending.read() !== 0);
+  }
+
+  /**
+   * The upper half of a 64-bit selector, usually empty. The read comes after the barrier of the first exchange: a bit that
+   * it does not see was set after evtchn_upcall_pending was cleared, so its sender sets that again.
+   */
+  private takeHigh(half: Word32 | undefined): number {
+    return half === undefined || half.read() === 0 ? 0 : half.exchange(0);
   }
 
   /** The timer goes ahead of everything, so that a flood of events cannot delay it. Its selector bit stays. */
@@ -114,9 +123,9 @@ export class UpcallDispatcher {
   private active(half: number): number {
     const { memory, ports } = this;
     const offset = half << 2;
-    return (
-      memory.read32(ports.pending + offset) & ~memory.read32(ports.mask + offset) & memory.read32(this.filter + offset)
-    );
+    const pending = memory.read32(ports.pending + offset);
+    if (pending === 0) return 0;
+    return pending & ~memory.read32(ports.mask + offset) & memory.read32(this.filter + offset);
   }
 
   /**
