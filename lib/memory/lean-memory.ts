@@ -6,7 +6,10 @@
  * An `or32` that would change nothing is a read. The hypervisor sets bits only behind a read-modify-write of the same
  * thread (the lock of a channel, the bit set before), which orders that read as it would have ordered the operation.
  *
- * Both rest on the order that x86 keeps; on other hosts {@link openLeanMemory} gives an AtomicsMemory.
+ * An atomic load is a plain read: on x86 they are the same instruction, and every atomic store is an exchange. The engines
+ * call Atomics.load as a function, which costs as much as a locked operation.
+ *
+ * All of it rests on the order that x86 keeps; on other hosts {@link openLeanMemory} gives an AtomicsMemory.
  *
  * A bad address is not noticed here: it reads as undefined, and a store to it is lost. Tests run the same code on
  * AtomicsMemory, which throws. Not for guests.
@@ -22,6 +25,10 @@ class LeanMemory extends AtomicsMemory {
   }
 
   override read32(address: number): number {
+    return this.i32[address >> 2] as number;
+  }
+
+  override load32(address: number): number {
     return this.i32[address >> 2] as number;
   }
 
