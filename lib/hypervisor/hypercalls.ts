@@ -209,13 +209,18 @@ function vcpuHypercalls({ vcpuOps }: Hypervisor, current: HvVcpu, bracket: Brack
   });
 }
 
+/** Text as bytes of its own; undefined for what is no text. */
+function toBytes(text: string | Uint8Array): Uint8Array | undefined {
+  if (typeof text === 'string') return new TextEncoder().encode(text);
+  return text instanceof Uint8Array ? text.slice() : undefined;
+}
+
 function consoleHypercalls({ console }: Hypervisor, current: HvVcpu, bracket: Bracket) {
-  const encoder = new TextEncoder();
   return Object.freeze({
     write(text: string | Uint8Array): void {
-      const bytes = text instanceof Uint8Array ? text : encoder.encode(String(text));
+      const bytes = toBytes(text);
       bracket.enter('CONSOLEIO_write');
-      bracket.leave('CONSOLEIO_write', console.write(current, bytes));
+      bracket.leave('CONSOLEIO_write', bytes === undefined ? -Errno.EFAULT : console.write(current, bytes));
     },
     read(maxBytes: number): Uint8Array {
       const count = toUint32(maxBytes);
