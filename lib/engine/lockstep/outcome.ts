@@ -49,7 +49,7 @@ export function verdictOf(machine: StepMachine<DirectEngine>, reports: readonly 
         ),
       );
     case Outcome.DIVERGED: {
-      const message = `step ${words.depth + 1}: the schedule names ${machine.actorName(actor)}, ${whyNot(machine, actor)}`;
+      const message = `step ${words.depth + 1}: the schedule names ${whyNot(machine, actor)}`;
       return { failure: { kind: 'nondeterminism', message, actor }, divergedAt: words.depth };
     }
     case Outcome.DIFFERENT:
@@ -103,15 +103,17 @@ function hasEnded(kind: number): boolean {
   return kind === Op.END || kind === Op.CRASH;
 }
 
+/** An actor that cannot go on, and why. */
 function whyNot(machine: StepMachine<DirectEngine>, actor: number): string {
   const { words, tso } = machine.engine.state;
   const { programs } = words;
-  if (actor < programs) {
-    const kind = words.pendingKind(actor);
-    return hasEnded(kind) ? 'which has ended' : `which waits in ${describeOp(words.pendingTag(actor))}`;
-  }
-  if (tso && actor < 2 * programs) return 'which is empty';
-  return actor === programs * (tso ? 2 : 1) ? 'which does not pass while others can go on' : 'and there is none';
+  const timeActor = programs * (tso ? 2 : 1);
+  if (actor > timeActor) return `actor ${actor}, and there is none`;
+  const name = machine.actorName(actor);
+  if (actor === timeActor) return `${name}, which does not pass while others can go on`;
+  if (actor >= programs) return `${name}, which is empty`;
+  const kind = words.pendingKind(actor);
+  return hasEnded(kind) ? `${name}, which has ended` : `${name}, which waits in ${describeOp(words.pendingTag(actor))}`;
 }
 
 function describeDifference(machine: StepMachine<DirectEngine>, actor: number): EngineFailure {

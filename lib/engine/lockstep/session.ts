@@ -8,7 +8,7 @@
 import { availableParallelism } from 'node:os';
 import type { Region } from '../../hypervisor/hypervisor';
 import type { EngineFailure } from '../inline/failure';
-import { type MachineSetup, type RegionPlace, StepMachine, startOfDayImage } from '../inline/step-machine';
+import { type MachineSetup, StepMachine, startOfDayImage } from '../inline/step-machine';
 import { planMachine, type ScenarioOptions } from '../machine-plan';
 import type { Scenario } from '../scenario';
 import type { ScenarioSource } from '../scenario-source';
@@ -20,7 +20,7 @@ import { LockstepState } from './lockstep-state';
 import type { LockstepMark, ProgramReport } from './lockstep-thread';
 import { verdictOf } from './outcome';
 import { ProgramThread, type ThreadOutcome } from './program-thread';
-import { CLOSED, createLockstepBuffers, EXECUTION, type SharedWords } from './shared-words';
+import { CLOSED, createLockstepBuffers, EXECUTION, Outcome, type SharedWords } from './shared-words';
 import { StallWatch } from './stall-watch';
 import { expectedEvents, type LockstepStep, stepsOfWords } from './steps';
 
@@ -174,22 +174,25 @@ export class LockstepSession {
 
   /** Waits until every thread has left the execution, and sees to it that they do. */
   private async watchOver(signal: AbortSignal | undefined): Promise<Departures> {
-    const { threads } = this;
-    const stall = new StallWatch(this.words, this.stallMs);
-    let toldAtMs: number | undefined;
+    const { threads, words } = this;
+    const stall = new StallWatch(words, this.stallMs);
+    let overAtMs: number | undefined;
     let firstLost = -1;
     const stop = (): void => {
-      toldAtMs ??= performance.now();
+      overAtMs ??= performance.now();
       this.usable = false;
       this.baton.end();
     };
     const look = setInterval(() => {
-      for (const actor of stall.look()) {
-        stop();
-        threads[actor]?.terminate();
+      if (words.outcome !== Outcome.NONE) overAtMs ??= performance.now();
+      if (overAtMs === undefined) {
+        for (const actor of stall.look()) {
+          stop();
+          threads[actor]?.terminate();
+        }
+      } else if (performance.now() - overAtMs > GRACE_MS) {
+        for (const thread of threads) if (thread.busy) thread.terminate();
       }
-      if (toldAtMs === undefined || performance.now() - toldAtMs < GRACE_MS) return;
-      for (const thread of threads) if (thread.busy) thread.terminate();
     }, LOOK_INTERVAL_MS);
     signal?.addEventListener('abort', stop, { once: true });
     try {
@@ -207,20 +210,15 @@ export class LockstepSession {
     }
   }
 
-  private conclude({ outcomes, firstLost, stalled }: Departures): LockstepResult {
+  private conclude(departures: Departures): LockstepResult {
     const { machine, words } = this;
-    const reports = outcomes.map((outcome) => ('lost' in outcome ? NO_REPORT : outcome));
-    // The threads are read before the check writes anything.
+    const reports = departures.outcomes.map((outcome) => ('lost' in outcome ? NO_REPORT : outcome));
+    // All this is read before the check writes anything.
     const steps = stepsOfWords(words);
-    const memory = this.copyMemory().map((bytes, index) => ({
-      region: (machine.regions[index] as RegionPlace).region,
-      bytes,
-    }));
-    const lost = outcomes[firstLost];
-    const verdict =
-      lost !== undefined && 'lost' in lost
-        ? { failure: this.explainLoss(lost.lost, stalled[0] ?? firstLost, stalled.length > 0), divergedAt: -1 }
-        : verdictOf(machine, reports);
+    const regions = machine.regions.map(({ region }) => region);
+    const memory = this.copyMemory().map((bytes, index) => ({ region: regions[index] as Region, bytes }));
+    const loss = this.explainLoss(departures);
+    const verdict = loss === undefined ? verdictOf(machine, reports) : { failure: loss, divergedAt: -1 };
     return {
       ...verdict,
       steps,
@@ -233,12 +231,27 @@ export class LockstepSession {
     };
   }
 
-  private explainLoss(error: Error, actor: number, stalled: boolean): EngineFailure {
-    const name = this.machine.actorName(actor);
-    if (!stalled) return { kind: 'crash', message: `${name}: its thread ended: ${error.message}`, actor };
-    const seconds = this.stallMs / 1000;
-    const message = `${name} has made no step for ${seconds} s: a loop without an access, a hypercall or vcpu.relax()`;
-    return { kind: 'livelock', message, actor };
+  /** Why the execution has no outcome of its own; undefined if it has. */
+  private explainLoss({ outcomes, firstLost, stalled }: Departures): EngineFailure | undefined {
+    const { machine, words } = this;
+    const lost = outcomes[firstLost];
+    if (lost === undefined || !('lost' in lost)) return undefined;
+    const [stuck] = stalled;
+    if (stuck !== undefined) {
+      const seconds = this.stallMs / 1000;
+      const what = `has made no step for ${seconds} s: a loop without an access, a hypercall or vcpu.relax()`;
+      return { kind: 'livelock', message: `${machine.actorName(stuck)} ${what}`, actor: stuck };
+    }
+    if (words.outcome === Outcome.NONE) {
+      const message = `${machine.actorName(firstLost)}: its thread ended: ${lost.lost.message}`;
+      return { kind: 'crash', message, actor: firstLost };
+    }
+    // A thread that did not leave when all was over does no harm, unless it alone knows why it failed.
+    const actor = words.outcomeActor;
+    const teller = outcomes[actor];
+    if (words.outcome !== Outcome.FAILED || teller === undefined || !('lost' in teller)) return undefined;
+    const message = `${machine.actorName(actor)} swallowed the exception by which the engine ends it: a catch without rethrow`;
+    return { kind: 'nondeterminism', message, actor };
   }
 
   private async leave(): Promise<void> {

@@ -51,6 +51,7 @@ const HOLDER = 49;
 /** Programs that count and have ended; programs that have thrown. Counted before there is a baton, too. */
 const DONE = 50;
 const CRASHED = 51;
+const OUTCOME = 52;
 
 // Plain words.
 const SCHEDULE_LENGTH = 64;
@@ -58,7 +59,6 @@ const SCHEDULE_POSITION = 65;
 const CHOICES_LENGTH = 66;
 const CHOICES_POSITION = 67;
 const EXPECTED_LENGTH = 68;
-const OUTCOME = 69;
 const OUTCOME_ACTOR = 70;
 const TICKS = 72;
 const VAIN_TICKS = 73;
@@ -159,6 +159,7 @@ export class SharedWords {
     Atomics.store(words, HOLDER, -1);
     Atomics.store(words, DONE, 0);
     Atomics.store(words, CRASHED, 0);
+    Atomics.store(words, OUTCOME, Outcome.NONE);
     words.fill(0, SCHEDULE_LENGTH, ACTORS);
     words[SCHEDULE_LENGTH] = fill(this.schedule, actors);
     words[CHOICES_LENGTH] = fill(this.choices, choices);
@@ -267,7 +268,7 @@ export class SharedWords {
   }
 
   get outcome(): number {
-    return this.words[OUTCOME] as number;
+    return Atomics.load(this.words, OUTCOME);
   }
 
   /** The actor the outcome is about, or -1. */
@@ -276,8 +277,8 @@ export class SharedWords {
   }
 
   setOutcome(outcome: number, actor: number): void {
-    this.words[OUTCOME] = outcome;
     this.words[OUTCOME_ACTOR] = actor;
+    Atomics.store(this.words, OUTCOME, outcome);
   }
 
   // Time.
