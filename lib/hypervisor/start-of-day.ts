@@ -16,7 +16,7 @@ import { SIF } from '../abi/start-info';
 import { RUNSTATE_offline } from '../abi/vcpu';
 import { AtomicsMemory } from '../memory/atomics-memory';
 import { putBytes, putUint32, putUint64 } from './guest-access';
-import { type MachineImage, PAGE_BYTES } from './image';
+import { type DomainImage, type MachineImage, PAGE_BYTES } from './image';
 import { type HvDomain, type HvVcpu, Machine } from './machine';
 import { writePair } from './pairs';
 import { noObserver, PauseFlag, type Platform } from './platform';
@@ -74,14 +74,19 @@ export function initialiseMachine(hypervisor: { readonly image: MachineImage }):
 /** Puts a used machine back to its start of day. Records of ports that were never valid are not touched. */
 export function resetMachine(hypervisor: { readonly image: MachineImage }): void {
   const machine = machineOf(hypervisor.image);
-  new Uint8Array(machine.image.global).fill(0);
+  clear(machine.image.global, machine.image.global.byteLength);
   for (const domain of machine.domains) {
-    const image = machine.image.domains[domain.index] as MachineImage['domains'][number];
+    const image = machine.image.domains[domain.index] as DomainImage;
+    clear(image.guest, image.guest.byteLength);
     const used = domain.channelsAddress + domain.state.read32(DOMAIN_VALID_EVTCHNS) * CHANNEL_BYTES;
-    new Uint8Array(image.guest).fill(0);
-    new Uint8Array(image.private, 0, Math.min(used, image.private.byteLength)).fill(0);
+    clear(image.private, Math.min(used, image.private.byteLength));
   }
   initialiseMachine(hypervisor);
+}
+
+/** Shared memory is filled element by element: the widest elements are the fastest. All sizes are multiples of 8. */
+function clear(buffer: SharedArrayBuffer, bytes: number): void {
+  new BigInt64Array(buffer, 0, bytes / 8).fill(0n);
 }
 
 function initialiseDomain(domain: HvDomain, wallclockSec: number, wallclockNsec: number): void {
