@@ -38,7 +38,8 @@ export interface Platform {
 
   /**
    * Called on the vCPU's own thread, its BLOCKED or DOWN bit set: returns when both are clear (or, in the
-   * free-running engine, unwinds the guest when STOP is set).
+   * free-running engine, unwinds the guest when STOP is set). Also called by SCHEDOP_shutdown, after
+   * {@link domainShutdown}: the vCPU stops here for good.
    */
   deschedule(vcpu: VcpuRef): void;
 
