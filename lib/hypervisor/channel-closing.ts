@@ -93,7 +93,7 @@ export class ChannelClosing {
   /** The domain at the other end of an interdomain channel, or undefined. */
   private peerDomain(domain: HvDomain, port: number): HvDomain | undefined {
     if (!domain.portIsValid(port) || ecsOf(this.channels.state(domain, port)) !== ECS_INTERDOMAIN) return undefined;
-    return this.machine.domain(this.channels.remoteDomid(domain, port));
+    return this.machine.peer(this.channels.remoteDomid(domain, port));
   }
 
   /** Precondition: event_lock of `domain` and of `locked`, if any, held. */

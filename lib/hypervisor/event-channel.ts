@@ -351,7 +351,7 @@ export class EventChannels {
    * as it is.
    */
   private notifyPeer(domain: HvDomain, port: number): void {
-    const peer = this.machine.domain(this.channels.remoteDomid(domain, port)) as HvDomain;
+    const peer = this.machine.peer(this.channels.remoteDomid(domain, port));
     const peerPort = this.channels.remotePort(domain, port);
     const vcpu = this.channels.notifyVcpu(peer, peerPort);
     if (consumerIsXen(this.channels.state(peer, peerPort))) {

@@ -235,6 +235,11 @@ export class Machine {
     return typeof id === 'number' && id >= 0 && id < this.domainsById.length ? this.domainsById[id] : undefined;
   }
 
+  /** The domain with a number that is known to be one's: a channel's peer. */
+  peer(id: number): HvDomain {
+    return this.domainsById[id] as HvDomain;
+  }
+
   /**
    * The domain a hypercall argument names: the caller for DOMID_SELF, undefined for one that does not exist or was
    * removed.
