@@ -24,12 +24,12 @@ export class PhysdevOps {
   /**
    * PHYSDEVOP_eoi: the guest has dealt with the interrupt. If it registered an EOI page of version 1, the port is unmasked
    * first.
-   * @returns 0, also if no EOI was owed; -EINVAL for a number without an interrupt, -ENOSYS (Arm)
+   * @returns 0, also if no EOI was owed; -EINVAL for a number without an interrupt of the domain's, -ENOSYS (Arm)
    */
   eoi(current: HvVcpu, irq: number): number {
     const { domain } = current;
     if (!domain.isX86) return -Errno.ENOSYS;
-    if (!this.machine.pirqExists(irq)) return -Errno.EINVAL;
+    if (!this.pirqs.isMapped(domain, irq)) return -Errno.EINVAL;
     const port = this.pirqs.port(domain, irq);
     if (port !== 0 && domain.state.load32(DOMAIN_AUTO_UNMASK) !== 0) this.evtchn.unmask(current, port);
     this.pirqs.eoi(domain, irq);

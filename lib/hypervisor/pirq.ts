@@ -54,6 +54,11 @@ export class Pirqs {
     this.timeoutNs = machine.image.options.irqEoiTimeoutNs;
   }
 
+  /** True for a PIRQ that the toolstack has mapped to an interrupt for the domain; takes anything. */
+  isMapped(domain: HvDomain, pirq: number): boolean {
+    return this.machine.pirqExists(pirq) && domain.mayBindPirq(pirq) && !this.unmapped.has(pirq);
+  }
+
   /** True for an interrupt that stays silent until its EOI. */
   needsEoi(irq: number): boolean {
     return !this.edge.has(irq);

@@ -127,6 +127,15 @@ describe('a physical interrupt', () => {
     }
     expect(machine.observer.take()).to.deep.equal([]);
   });
+
+  it('has an EOI only where the domain has the interrupt', () => {
+    const machine = machineOf();
+    const { physdev } = machine.hypervisor;
+    expect(physdev.eoi(machine.vcpu(1, 0), 4)).to.equal(0, 'not bound, but its own');
+    expect(physdev.eoi(machine.vcpu(1, 0), 6)).to.equal(-EINVAL, 'not permitted');
+    expect(physdev.eoi(machine.vcpu(1, 0), 9)).to.equal(-EINVAL, 'nothing behind it');
+    expect(physdev.irqStatusQuery(machine.vcpu(1, 0), 6)).to.equal(XENIRQSTAT.XENIRQSTAT_needs_eoi);
+  });
 });
 
 describe('PHYSDEVOP_pirq_eoi_gmfn', () => {
