@@ -6,9 +6,12 @@
  * turned round: the steps after e that do not follow from it, then e', are a schedule to explore from the
  * state before e, unless a step asleep there could begin it (explored already) or the wakeup tree there holds an
  * equivalent one. Where no schedule is waiting, the actor of the last event goes on, so switches are few.
+ *
+ * Where hypercalls are atomic, source sets and sleep sets alone: still no trace is executed twice, but some executions are
+ * given up before their end.
  */
 import type { MachineState } from '../engine/inline/machine-state';
-import { Op } from '../engine/inline/ops';
+import { GUARDED, Op } from '../engine/inline/ops';
 import type { Strategy } from '../engine/inline/strategy';
 import { HappensBefore } from './happens-before';
 import { StepSequence, WakeupForest } from './wakeup-tree';
@@ -131,16 +134,20 @@ export class DporStrategy implements Strategy {
   }
 
   end(): void {
+    const { state, order } = this;
     if (this.givenUp) {
       this.blocked++;
-      return;
+      // Without wakeup trees these are not in vain: what they have in common with others may show a race first.
+      if (!state.atomicHypercalls) return;
     }
-    const { state, order } = this;
-    const depth = state.depth;
     const mark = order.races;
-    let virtual = depth;
+    let virtual = state.depth;
     for (let rest = state.waiting(); rest !== 0; rest &= rest - 1) {
-      order.addPending(virtual++, 31 - Math.clz32(rest & -rest));
+      const actor = 31 - Math.clz32(rest & -rest);
+      // Who waits for no more than its own store buffer is like all who have not been let go on.
+      if (this.givenUp && state.tso && state.buffers(actor)) continue;
+      if (this.givenUp && GUARDED[state.kind(actor)] !== 1) continue;
+      order.addPending(virtual++, actor);
     }
     if (order.races > 0) this.reverseRaces();
     order.races = mark;
@@ -202,7 +209,9 @@ export class DporStrategy implements Strategy {
     }
     for (let first = 0; first < depth; first++) {
       for (let race = bucket[first] as number; race >= 0; race = nextRace[race] as number) {
-        this.reverse(first, order.raceSecond[race] as number, order.raceFoot[race] as number);
+        const second = order.raceSecond[race] as number;
+        if (this.state.atomicHypercalls) this.branch(first, second);
+        else this.reverse(first, second, order.raceFoot[race] as number);
       }
     }
   }
@@ -241,6 +250,36 @@ export class DporStrategy implements Strategy {
     }
     sequence.push(actor, foot, -1);
     this.waiting[first] = this.forest.insert(this.waiting[first] as number, sequence);
+  }
+
+  /**
+   * Plans a first step of the schedule in which `second` comes before `first`, unless one is planned or explored there.
+   * What an atomic hypercall touches when it comes earlier is not known, so the rest of the schedule is left to
+   * be found again: source sets, without wakeup trees.
+   */
+  private branch(first: number, second: number): void {
+    const { state, order, sequence } = this;
+    sequence.clear();
+    const events: number[] = [];
+    let known = this.sleep[first] as number;
+    for (let node = this.waiting[first] as number; node !== 0; node = this.forest.sibling(node)) {
+      known |= 1 << this.forest.actor(node);
+    }
+    for (let event = first + 1; event < state.depth; event++) {
+      if (order.ordered(first, event)) continue;
+      const begins = !events.some((earlier) => order.ordered(earlier, event));
+      events.push(event);
+      if (!begins) continue;
+      const actor = state.evActor[event] as number;
+      if (((known >>> actor) & 1) !== 0) return;
+      if (sequence.length === 0) sequence.push(actor, state.evFoot[event] as number, -1);
+    }
+    if (sequence.length === 0) {
+      const actor = order.actorOf(second);
+      if (((known >>> actor) & 1) !== 0) return;
+      sequence.push(actor, 0, -1);
+    }
+    this.waiting[first] = this.forest.prepend(this.waiting[first] as number, sequence);
   }
 
   /** The sleepers that can still begin the schedule after this step of it; -1 if the step is a sleeper's own. */

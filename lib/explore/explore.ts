@@ -90,9 +90,10 @@ class Exploration implements ExecutionSink {
   }
 
   private makeMachine(): InlineMachine {
-    const { memoryModel, maxSteps, seed, hardwareSteps } = this.options;
+    const { memoryModel, hypercalls, dataRaces, maxSteps, seed, hardwareSteps } = this.options;
     const onCover = (label: string): void => void this.covered.add(label);
-    return new InlineMachine(this.subject.plan, { memoryModel, maxSteps, seed, hardwareSteps, onCover });
+    const setup = { memoryModel, hypercalls, dataRaces, maxSteps, seed, hardwareSteps, onCover };
+    return new InlineMachine(this.subject.plan, setup);
   }
 
   private noteOutcome(): void {
@@ -108,8 +109,8 @@ class Exploration implements ExecutionSink {
   }
 
   private tokenOf(schedule: { readonly actors: readonly number[]; readonly choices: readonly number[] }): string {
-    const { memoryModel, seed } = this.options;
-    return encodeToken({ memoryModel, seed, ...schedule }, this.subject.fingerprint);
+    const { memoryModel, hypercalls, dataRaces, seed } = this.options;
+    return encodeToken({ memoryModel, hypercalls, dataRaces, seed, ...schedule }, this.subject.fingerprint);
   }
 
   private progress() {
@@ -160,10 +161,10 @@ class Exploration implements ExecutionSink {
   }
 
   private explain(found: NonNullable<Exploration['found']>): ExploreFailure {
-    const { memoryModel, seed, maxSteps, hardwareSteps } = this.options;
+    const { memoryModel, hypercalls, dataRaces, seed, maxSteps, hardwareSteps } = this.options;
     const budget = { executions: SHRINK_EXECUTIONS, milliseconds: SHRINK_MS };
     const least = shrink(() => this.makeMachine().engine, found, budget);
-    const schedule = { memoryModel, seed, actors: least.actors, choices: least.choices };
+    const schedule = { memoryModel, hypercalls, dataRaces, seed, actors: least.actors, choices: least.choices };
     const traced = traceSchedule(this.subject, schedule, { maxSteps, hardwareSteps });
     const { kind, message, actor } = traced.failure ?? least.failure;
     return {

@@ -83,15 +83,18 @@ export class HappensBefore {
     const event = state.depth - 1;
     const actor = state.evActor[event] as number;
     const foot = state.evFoot[event] as number;
-    const kind = this.kindOf(actor, (state.pos[actor] as number) - 1);
+    const kind = this.kindOf(actor, state.evFirst[event] as number);
     const row = this.open(event, actor);
     this.joinStructure(actor, kind, row);
     if (foot === EVERYTHING) {
       for (let other = 0; other < this.width; other++) this.join(row, this.last[other] as number);
       this.enter(event, state.tickFoot);
     } else if (foot !== 0) {
-      if (GUARDED[kind] === 1 || (foot & MANY) !== 0) this.conflictsOfMany(event, actor, kind, foot, row, true);
-      else this.conflicts(event, kind, foot, row);
+      const section = state.isSection(event);
+      if (section || GUARDED[kind] === 1 || (foot & MANY) !== 0) {
+        // What an atomic hypercall would have touched without an earlier step nobody knows.
+        this.conflictsOfMany(event, actor, kind, foot, section ? EVERYTHING : foot, row, true);
+      } else this.conflicts(event, kind, foot, row);
       this.enter(event, foot);
     }
     this.last[actor] = event;
@@ -102,11 +105,13 @@ export class HappensBefore {
    */
   addPending(event: number, actor: number): void {
     const state = this.state;
-    const foot = state.pendingFoot(actor);
+    const foot = state.operationFoot(actor);
     const row = this.open(event, actor);
     const kind = this.kindOf(actor, state.pos[actor] as number);
     this.joinStructure(actor, kind, row);
-    if (foot !== 0 && foot !== EVERYTHING) this.conflictsOfMany(event, actor, kind, foot, row, false);
+    if (foot !== 0 && foot !== EVERYTHING) {
+      this.conflictsOfMany(event, actor, kind, foot, state.isInside(actor) ? EVERYTHING : foot, row, false);
+    }
     this.pendingActor[event - state.depth] = actor;
   }
 
@@ -203,22 +208,34 @@ export class HappensBefore {
     return (this.state.evActor[event] as number) >= this.state.programs;
   }
 
-  /** The conflicts of a step that touches several words or waits. */
+  /**
+   * The conflicts of a step that touches several words or waits.
+   * @param raceFoot - its footprint if it came before a step it races with
+   */
   private conflictsOfMany(
     event: number,
     actor: number,
     kind: number,
     foot: number,
+    raceFoot: number,
     row: number,
     executed: boolean,
   ): void {
     const { candidates, state, links } = this;
+    const guarded = GUARDED[kind] === 1;
     candidates.length = 0;
     const feet = (foot & MANY) !== 0 ? state.feet.of(foot) : [foot];
     for (const one of feet) {
+      let bytes = one & 0xf0;
       for (let link = this.heads[one >>> 8] as number; link !== 0; link = links[link * LINK + 2] as number) {
         const seen = links[link * LINK + 1] as number;
-        if ((seen & one & 0xf0) !== 0 && ((seen | one) & 7) > SHARES) candidates.push(links[link * LINK] as number);
+        if ((seen & bytes) === 0) continue;
+        const earlier = links[link * LINK] as number;
+        if (((seen | one) & 7) > SHARES) candidates.push(earlier);
+        // What came before a write is ordered with it already; a step that waits may have to look past it.
+        if (guarded || (seen & WRITES) === 0 || (state.tso && this.isFlush(earlier))) continue;
+        bytes &= ~seen;
+        if (bytes === 0) break;
       }
     }
     candidates.sort((a, b) => b - a);
@@ -228,8 +245,8 @@ export class HappensBefore {
     for (const earlier of candidates) {
       const by = state.evActor[earlier] as number;
       if ((raceClock[by] as number) < (this.sequence[earlier] as number)) {
-        if (GUARDED[kind] !== 1 || this.holdsWithout(earlier, event, actor, kind, executed)) {
-          this.race(earlier, event, foot);
+        if (!guarded || this.holdsWithout(earlier, event, actor, kind, executed)) {
+          this.race(earlier, event, raceFoot);
           for (let other = 0; other < this.width; other++) {
             const theirs = clocks[earlier * this.width + other] as number;
             if (theirs > (raceClock[other] as number)) raceClock[other] = theirs;
@@ -272,13 +289,13 @@ export class HappensBefore {
 
   /** The kind of an executed event. */
   kindAt(event: number): number {
-    return this.kindOf(this.state.evActor[event] as number, (this.sequence[event] as number) - 1);
+    return this.kindOf(this.state.evActor[event] as number, this.state.evFirst[event] as number);
   }
 
   /** The result of an executed event. */
   resultAt(event: number): number {
     const log = this.state.logs[this.state.evActor[event] as number] as Int32Array;
-    return log[((this.sequence[event] as number) - 1) * RECORD + LOG_RESULT] as number;
+    return log[(this.state.evFirst[event] as number) * RECORD + LOG_RESULT] as number;
   }
 
   /**
@@ -303,7 +320,7 @@ export class HappensBefore {
       if (state.evActor[writer] === own) break;
       if (writer !== without && !this.ordered(without, writer)) continue;
       const bytes = byteMask(foot);
-      value = (value & ~bytes) | (state.oldWord(writer, word) & bytes);
+      value = (value & ~bytes) | (state.wordAtStart(writer, word) & bytes);
     }
     return value;
   }
@@ -313,7 +330,7 @@ export class HappensBefore {
     const state = this.state;
     const actor = state.evActor[event] as number;
     const log = state.logs[actor] as Int32Array;
-    const at = ((this.sequence[event] as number) - 1) * RECORD;
+    const at = (state.evFirst[event] as number) * RECORD;
     const address = (log[at] as number) >>> KIND_BITS;
     if (kind !== Op.CAS8 && kind !== Op.CAS32 && kind !== Op.WAIT && kind !== Op.WINDOW) return foot;
     const word = this.wordWithout(address >> 2, without, event, -1);
@@ -337,7 +354,7 @@ export class HappensBefore {
   private holdsWithout(without: number, event: number, actor: number, kind: number, executed: boolean): boolean {
     const state = this.state;
     const log = state.logs[actor] as Int32Array;
-    const position = (state.pos[actor] as number) - (executed ? 1 : 0);
+    const position = executed ? (state.evFirst[event] as number) : (state.pos[actor] as number);
     const at = position * RECORD;
     const word = (log[at] as number) >>> (KIND_BITS + 2);
     switch (kind) {
@@ -367,19 +384,37 @@ export class HappensBefore {
     return true;
   }
 
-  /** A lock as it would be: shared acquisitions and releases commute, so those that stay are counted again. */
+  /**
+   * A lock as it would be: what the newest exclusive change that stays has left, and the shared acquisitions and releases
+   * since. Those commute, so they are counted.
+   */
   private lockWithout(word: number, without: number, event: number): number {
     const { links, state } = this;
-    let value = state.oldWord(without, word);
+    let more = 0;
     for (let link = this.heads[word] as number; link !== 0; link = links[link * LINK + 2] as number) {
       const other = links[link * LINK] as number;
       if (other <= without) break;
       if (other === event || this.ordered(without, other)) continue;
-      const kind = this.kindAt(other);
-      if (kind === Op.READ_LOCK || (kind === Op.READ_TRYLOCK && this.resultAt(other) === 1)) value++;
-      else if (kind === Op.READ_UNLOCK) value--;
+      if (((links[link * LINK + 1] as number) & WRITES) !== 0) return state.wordAfter(other, word) + more;
+      more += this.shared(other, word);
     }
-    return value;
+    return state.wordAtStart(without, word) + more;
+  }
+
+  /** How many more shared holders a lock has after an event than before. */
+  private shared(event: number, word: number): number {
+    const { state } = this;
+    const log = state.logs[state.evActor[event] as number] as Int32Array;
+    let more = 0;
+    for (let position = state.evFirst[event] as number; position < state.endOf(event); position++) {
+      const at = position * RECORD;
+      const tag = log[at] as number;
+      if (tag >>> (KIND_BITS + 2) !== word) continue;
+      const kind = tag & KIND_MASK;
+      if (kind === Op.READ_LOCK || (kind === Op.READ_TRYLOCK && log[at + LOG_RESULT] === 1)) more++;
+      else if (kind === Op.READ_UNLOCK) more--;
+    }
+    return more;
   }
 
   /** Whether something the actor has read since its last RELAX would be different. */

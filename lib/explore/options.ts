@@ -1,6 +1,6 @@
 /** What `explore` can be told, checked, with the defaults. */
 import { UpcallError } from '../engine/errors';
-import type { MemoryModel } from '../engine/inline/machine-state';
+import type { HypercallSteps, MemoryModel } from '../engine/inline/machine-state';
 import type { Strategy } from '../engine/inline/strategy';
 import type { ScenarioOptions } from '../engine/machine-plan';
 import { DfsStrategy } from './dfs';
@@ -13,6 +13,8 @@ export const STRATEGIES = ['dpor', 'dfs', 'random', 'pct', 'pos'] as const;
 export type StrategyName = (typeof STRATEGIES)[number];
 
 export const MEMORY_MODELS = ['sc', 'tso'] as const;
+
+export const HYPERCALL_STEPS = ['fine', 'atomic'] as const;
 
 /** An option of explore or replay cannot be used. */
 export class ExploreOptionError extends UpcallError {
@@ -41,6 +43,14 @@ export interface ExploreOptions extends ScenarioOptions {
   readonly strategy?: StrategyName;
   /** Default 'sc'. */
   readonly memoryModel?: MemoryModel;
+  /**
+   * 'fine' (default): every access inside the hypervisor is a step. 'atomic': each hypercall is one, and so is what a
+   * device or the timer does in the hypervisor; one that sleeps ends its step there. Under tso an atomic hypercall begins
+   * and ends with the store buffer empty.
+   */
+  readonly hypercalls?: HypercallSteps;
+  /** Two plain accesses of guests or devices to the same byte, one a write, that nothing orders are a failure. */
+  readonly dataRaces?: boolean;
   /** Seed of the random strategies and of vcpu.random, 0 .. 2^32-1; default 1. */
   readonly seed?: number;
   /** Ends the exploration after so many executions. Default: 100,000 for random strategies, else no limit. */
@@ -72,6 +82,12 @@ export function checkExploreOptions(options: ExploreOptions): CheckedOptions {
   if (!MEMORY_MODELS.includes(memoryModel)) {
     throw bad(`unknown memory model '${memoryModel}': there are ${MEMORY_MODELS.join(', ')}`);
   }
+  const hypercalls = options.hypercalls ?? 'fine';
+  if (!HYPERCALL_STEPS.includes(hypercalls)) {
+    throw bad(`hypercalls must be ${HYPERCALL_STEPS.join(' or ')}, not ${String(hypercalls)}`);
+  }
+  const dataRaces = options.dataRaces ?? false;
+  if (typeof dataRaces !== 'boolean') throw bad(`dataRaces must be true or false, not ${String(dataRaces)}`);
   if (options.preemptionBound !== undefined && strategy !== 'dfs') {
     throw bad(`a preemption bound goes with strategy dfs, not with ${strategy}`);
   }
@@ -80,6 +96,8 @@ export function checkExploreOptions(options: ExploreOptions): CheckedOptions {
     ...options,
     strategy,
     memoryModel,
+    hypercalls,
+    dataRaces,
     seed: integer('seed', options.seed ?? 1, 0, 2 ** 32 - 1),
     maxExecutions: limit(
       'maxExecutions',

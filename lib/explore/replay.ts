@@ -60,7 +60,9 @@ export async function replay(
   let { failure, results, trace } = traced;
   if (engine === 'lockstep' && divergedAt < 0) {
     const onThreads = await executeOnThreads(subject, schedule, limits, options, options.signal);
-    ({ failure, results } = onThreads);
+    // A data race is in the steps themselves, and those are the same.
+    if (onThreads.failure !== null || failure?.kind !== 'data-race') failure = onThreads.failure;
+    ({ results } = onThreads);
     trace = { ...trace, steps: trace.steps.slice(0, onThreads.steps.length) };
   }
   const vcpus = subject.plan.domains.reduce((sum, { config }) => sum + config.vcpus, 0);

@@ -2,18 +2,22 @@
  * A schedule: which actor executes each event, and what each nondeterministic choice comes to. Its text form, the token, is
  * what a failure prints and a replay takes.
  *
- * Token: `u1-<fingerprint>-<model><seed>-<runs>-<choices>-<check>`, all of it letters and digits: `u1` is the version
- * of the format; the fingerprint (8 hex digits) is that of the scenario; the model is `s` or `t`, the seed is
- * hexadecimal; runs are an actor's letter (a…z, then A…) and how many events in a row it executes, 1 left out;
+ * Token: `u1-<fingerprint>-<model><flags><seed>-<runs>-<choices>-<check>`, all of it letters and digits: `u1` is the version
+ * of the format; the fingerprint (8 hex digits) is that of the scenario; the model is `s` or `t`; the flags are `h`
+ * where hypercalls are atomic and `r` where data races are failures; the seed is hexadecimal; runs are an actor's letter (a…z, then A…) and how many events in a row it executes, 1 left out;
  * choices are hex digits or `x` for none; the check is over everything before it, so that a token cut off or mistyped is noticed.
  */
 import { UpcallError } from '../engine/errors';
-import type { MemoryModel } from '../engine/inline/machine-state';
+import type { HypercallSteps, MemoryModel } from '../engine/inline/machine-state';
 
 export interface Schedule {
   readonly memoryModel: MemoryModel;
   /** Seed of vcpu.random. */
   readonly seed: number;
+  /** Default 'fine'. */
+  readonly hypercalls?: HypercallSteps;
+  /** Data races count as failures. */
+  readonly dataRaces?: boolean;
   /** Actor of each event. */
   readonly actors: readonly number[];
   /** Results of the choices, in the order they were made. */
@@ -50,8 +54,9 @@ export function encodeToken(schedule: Schedule, scenarioFingerprint: string): st
   }
   const choices = schedule.choices.map((value) => value.toString(16)).join('');
   const model = schedule.memoryModel === 'tso' ? 't' : 's';
+  const flags = (schedule.hypercalls === 'atomic' ? 'h' : '') + (schedule.dataRaces === true ? 'r' : '');
   const seed = (schedule.seed >>> 0).toString(16);
-  const body = `${VERSION}-${scenarioFingerprint}-${model}${seed}-${runs || 'x'}-${choices || 'x'}`;
+  const body = `${VERSION}-${scenarioFingerprint}-${model}${flags}${seed}-${runs || 'x'}-${choices || 'x'}`;
   return `${body}-${fingerprint(body).slice(0, 4)}`;
 }
 
@@ -78,7 +83,9 @@ export function decodeToken(token: string, scenarioFingerprint: string): Schedul
   }
   return {
     memoryModel: setting.startsWith('t') ? 'tso' : 'sc',
-    seed: Number.parseInt(setting.slice(1), 16),
+    seed: Number.parseInt(setting.replace(/^[a-z]h?r?/, ''), 16),
+    hypercalls: setting.includes('h') ? 'atomic' : 'fine',
+    dataRaces: setting.includes('r'),
     actors,
     choices: choices === 'x' ? [] : [...choices].map((digit) => Number.parseInt(digit, 16)),
   };

@@ -4,7 +4,7 @@
  */
 
 import { LOG_RESULT, type MachineState, RECORD } from '../engine/inline/machine-state';
-import { Op } from '../engine/inline/ops';
+import { isBracket, KIND_MASK, Op } from '../engine/inline/ops';
 import type { Strategy } from '../engine/inline/strategy';
 
 /** Told of every event a script executes. */
@@ -74,14 +74,31 @@ export class ScriptStrategy implements Strategy {
 export function recordSchedule(state: MachineState): { actors: number[]; choices: number[] } {
   const actors: number[] = [];
   const choices: number[] = [];
-  const counts = new Array<number>(state.actors).fill(0);
   for (let event = 0; event < state.depth; event++) {
     const actor = state.evActor[event] as number;
-    const at = (counts[actor] as number) * RECORD;
-    counts[actor] = (counts[actor] as number) + 1;
+    const at = (state.evFirst[event] as number) * RECORD;
     const log = state.logs[actor] as Int32Array;
     actors.push(actor);
-    if (((log[at] as number) & 63) === Op.CHOOSE) choices.push(log[at + LOG_RESULT] as number);
+    if (((log[at] as number) & KIND_MASK) === Op.CHOOSE) choices.push(log[at + LOG_RESULT] as number);
   }
   return { actors, choices };
+}
+
+/**
+ * The schedule, hypercalls not atomic, under which each operation of an execution is a step of its own and comes to the same.
+ * Stores inside an atomic hypercall, which go straight to memory, leave the store buffer at once.
+ */
+export function fineSchedule(state: MachineState): { actors: number[]; choices: number[] } {
+  const actors: number[] = [];
+  for (let event = 0; event < state.depth; event++) {
+    const actor = state.evActor[event] as number;
+    const log = state.logs[actor] as Int32Array;
+    for (let at = state.evFirst[event] as number; at < state.endOf(event); at++) {
+      const kind = (log[at * RECORD] as number) & KIND_MASK;
+      if (!isBracket(kind)) actors.push(actor);
+      const stores = kind === Op.WRITE8 || kind === Op.WRITE32;
+      if (state.tso && stores && state.isSection(event)) actors.push(actor + state.programs);
+    }
+  }
+  return { actors, choices: recordSchedule(state).choices };
 }

@@ -8,7 +8,7 @@
 import type { EngineFailure, FailureKind } from '../engine/inline/inline-engine';
 import { InlineMachine, type MachineSetup, type MarkKind } from '../engine/inline/inline-machine';
 import { LOG_OPERAND, LOG_RESULT, RECORD } from '../engine/inline/machine-state';
-import { ACCESS, KIND_BITS, KIND_MASK, NARROW, Op, opName, WRITES } from '../engine/inline/ops';
+import { ACCESS, isBracket, KIND_BITS, KIND_MASK, NARROW, Op, opName, WRITES } from '../engine/inline/ops';
 import { BUNDLE_SCHEME, mapStack } from '../engine/scenario-source';
 import { MachineNames } from './machine-names';
 import type { Schedule } from './schedule';
@@ -99,6 +99,8 @@ export function traceSchedule(
   const machine = new InlineMachine(subject.plan, {
     ...setup,
     memoryModel: schedule.memoryModel,
+    hypercalls: schedule.hypercalls,
+    dataRaces: schedule.dataRaces,
     seed: schedule.seed,
     tracer: notes,
   });
@@ -113,8 +115,8 @@ export function traceSchedule(
   const execute = () =>
     machine.engine.explore(script, {
       executionDone(found) {
-        failure = found;
         recorder.finish();
+        failure = found && nameRace(found, recorder.steps, machine);
         waiting = waits.all();
         results = machine.programs.map((_, actor) => ((state.done >>> actor) & 1 ? state.endValue(actor) : undefined));
         return true;
@@ -132,6 +134,18 @@ export function traceSchedule(
     failure: failure && describeFailure(failure, notes),
   };
   return { trace, failure, divergedAt: script.divergedAt, results, preemptions: recorder.preemptions };
+}
+
+/** A data race told by names and places of both accesses. */
+function nameRace(failure: EngineFailure, steps: readonly TraceStep[], machine: InlineMachine): EngineFailure {
+  const first = steps[failure.race?.first ?? -1];
+  const second = steps[failure.race?.second ?? -1];
+  if (first === undefined || second === undefined) return failure;
+  const tell = ({ actor, op, name, location }: TraceStep): string => {
+    const place = location === undefined ? '' : ` (${location})`;
+    return `${machine.actorName(actor)} ${op.startsWith('write') ? 'writes' : 'reads'} ${name}${place}`;
+  };
+  return { ...failure, message: `${tell(first)}, ${tell(second)}, and nothing orders the two` };
 }
 
 /** Frames of a stack in which the user's own is looked for: hypercalls are deep. */
@@ -211,6 +225,8 @@ class Recorder implements ScriptWatcher {
   private enabled = 0;
   /** Actors that could go on before the last step; unknown before the first. */
   private runnable = -1;
+  /** Marks at operations that are no steps, for the actor's next step. */
+  private readonly carried = new Map<number, readonly TraceMark[]>();
   private readonly state;
 
   constructor(
@@ -255,14 +271,27 @@ class Recorder implements ScriptWatcher {
     const last = event > 0 ? (state.evActor[event - 1] as number) : actor;
     const preempted = last !== actor && ((this.enabled >>> last) & 1) !== 0;
     if (preempted) this.preemptions++;
-    const position = (state.pos[actor] as number) - 1;
+    const from = state.evFirst[event] as number;
+    for (let position = from; position < state.endOf(event); position++) {
+      this.push(event, actor, position, position === from && preempted ? last : -1);
+    }
+  }
+
+  private push(event: number, actor: number, position: number, preempted: number): void {
+    const { state } = this;
     const log = state.logs[actor] as Int32Array;
     const at = position * RECORD;
     const kind = (log[at] as number) & KIND_MASK;
+    const marks = [...(this.carried.get(actor) ?? []), ...this.notes.marksAt(actor, position)];
+    this.carried.delete(actor);
+    if (isBracket(kind)) {
+      this.carried.set(actor, marks);
+      return;
+    }
     const address = (log[at] as number) >>> KIND_BITS;
     const operand = log[at + LOG_OPERAND] as number;
-    const before = this.valueAt(kind, address, state.oldWord(event, address >> 2));
-    const after = this.valueAt(kind, address, state.i32[address >> 2] as number);
+    const before = this.valueAt(kind, address, state.wordBefore(event, position, address >> 2));
+    const after = this.valueAt(kind, address, state.wordBefore(event, position + 1, address >> 2));
     const changed = address !== 0 && ACCESS[kind] === WRITES && before !== after;
     const location = this.notes.placeOf(actor, position);
     this.steps.push({
@@ -272,16 +301,16 @@ class Recorder implements ScriptWatcher {
       operand,
       ...(changed ? { before, after } : {}),
       result: log[at + LOG_RESULT] as number,
-      marks: this.notes.marksAt(actor, position),
+      marks,
       ...(location === undefined ? {} : { location }),
-      ...(preempted ? { preempted: last } : {}),
+      ...(preempted < 0 ? {} : { preempted }),
     });
   }
 
   lastMarks(): Record<number, readonly TraceMark[]> {
     const last: Record<number, readonly TraceMark[]> = {};
     for (let actor = 0; actor < this.state.actors; actor++) {
-      const marks = this.notes.marksAt(actor, this.state.pos[actor] as number);
+      const marks = [...(this.carried.get(actor) ?? []), ...this.notes.marksAt(actor, this.state.pos[actor] as number)];
       if (marks.length > 0) last[actor] = marks;
     }
     return last;

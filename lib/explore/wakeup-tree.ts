@@ -129,6 +129,13 @@ export class WakeupForest {
     }
   }
 
+  /** Adds a sequence before the list `head`, whatever is there. Returns the new head. */
+  prepend(head: number, sequence: StepSequence): number {
+    const first = this.chain(sequence);
+    this.nodes[first * NODE + SIBLING] = head;
+    return first;
+  }
+
   /** Where the sequence has this node's step as one that could come first; ABSENT if it commutes with all of it. */
   private position(node: number, sequence: StepSequence): number {
     const actor = this.nodes[node * NODE + ACTOR] as number;

@@ -12,6 +12,7 @@ import {
   DRAINS,
   ENGINE_BYTES,
   FootLists,
+  isBracket,
   KIND_BITS,
   KIND_MASK,
   NARROW,
@@ -196,34 +197,54 @@ function isFlush(kind: number): boolean {
 
 /** The execution that a state holds. Valid until it is taken back. */
 export function eventsOfState(state: MachineState): EventSource {
-  const record = new Int32Array(state.depth);
-  const made = new Int32Array(state.actors);
-  for (let event = 0; event < state.depth; event++) {
-    const actor = state.evActor[event] as number;
-    record[event] = made[actor] as number;
-    made[actor] = (made[actor] as number) + 1;
-  }
-  const slot = (event: number, index: number): number => {
-    const log = state.logs[state.evActor[event] as number] as Int32Array;
-    return log[(record[event] as number) * RECORD + index] as number;
+  const { length, eventOf, record } = operationsOf(state);
+  const actorOf = (operation: number): number => state.evActor[eventOf[operation] as number] as number;
+  const slot = (operation: number, index: number): number => {
+    const log = state.logs[actorOf(operation)] as Int32Array;
+    return log[(record[operation] as number) * RECORD + index] as number;
   };
   const location = (event: number, word: number): number => {
     const tag = slot(event, LOG_TAG);
     return NARROW[tag & KIND_MASK] === 1 ? (word >>> (((tag >>> KIND_BITS) & 3) * 8)) & 0xff : word;
   };
   return {
-    length: state.depth,
+    length,
     programs: state.programs,
     tso: state.tso,
-    actor: (event) => state.evActor[event] as number,
+    actor: actorOf,
     tag: (event) => slot(event, LOG_TAG),
     expected: (event) => slot(event, LOG_EXPECTED),
     result: (event) => slot(event, LOG_RESULT),
-    before: (event) => location(event, state.oldWord(event, (slot(event, LOG_TAG) >>> KIND_BITS) >> 2)),
+    before: (event) => {
+      const word = (slot(event, LOG_TAG) >>> KIND_BITS) >> 2;
+      return location(event, state.wordBefore(eventOf[event] as number, record[event] as number, word));
+    },
     after: (event) => {
       const kind = slot(event, LOG_TAG) & KIND_MASK;
       if (!isPlainStore(kind) && !isFlush(kind)) return slot(event, LOG_AFTER);
       return NARROW[kind] === 1 ? slot(event, LOG_OPERAND) & 0xff : slot(event, LOG_OPERAND);
     },
   };
+}
+
+/** The operations executed, in order, but for those that only bracket an atomic hypercall. */
+export interface Operations {
+  readonly length: number;
+  /** Per operation: the event it is (part of), and its place in its actor's log. */
+  readonly eventOf: readonly number[];
+  readonly record: readonly number[];
+}
+
+export function operationsOf(state: MachineState): Operations {
+  const eventOf: number[] = [];
+  const record: number[] = [];
+  for (let event = 0; event < state.depth; event++) {
+    const log = state.logs[state.evActor[event] as number] as Int32Array;
+    for (let at = state.evFirst[event] as number; at < state.endOf(event); at++) {
+      if (isBracket((log[at * RECORD] as number) & KIND_MASK)) continue;
+      eventOf.push(event);
+      record.push(at);
+    }
+  }
+  return { length: eventOf.length, eventOf, record };
 }

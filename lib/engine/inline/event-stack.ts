@@ -2,7 +2,7 @@
  * Actors, their logs and store buffers, and the stack of events executed so far. Each event knows where its changes to memory
  * begin in the undo log, so words can be looked at as they were.
  */
-import { LOG_EXTRA, LOG_OPERAND, RECORD } from './operation-log';
+import { LOG_EXTRA, LOG_OPERAND, LOG_SECTION, RECORD } from './operation-log';
 import { KIND_BITS, KIND_MASK, MAX_BYTES, Op } from './ops';
 import { UndoMemory } from './undo-memory';
 
@@ -10,6 +10,8 @@ import { UndoMemory } from './undo-memory';
 const MAX_ACTORS = 31;
 
 export type MemoryModel = 'sc' | 'tso';
+/** Whether others may step in while an actor is in the hypervisor. */
+export type HypercallSteps = 'fine' | 'atomic';
 
 export abstract class EventStack extends UndoMemory {
   readonly logs: Int32Array[] = [];
@@ -27,12 +29,16 @@ export abstract class EventStack extends UndoMemory {
   evActor = new Uint8Array(256);
   evFoot = new Int32Array(256);
   evUndo = new Int32Array(257);
+  /** Position, in its actor's log, of an event's first operation; and, where hypercalls are atomic, after its last. */
+  evFirst = new Int32Array(256);
+  protected evEnd = new Int32Array(256);
 
   /** @param bytes - size of the address space, engine's own words included */
   constructor(
     bytes: number,
     readonly programs: number,
     readonly memoryModel: MemoryModel = 'sc',
+    readonly atomicHypercalls = false,
   ) {
     if (bytes > MAX_BYTES) throw new RangeError(`a machine under exploration has at most ${MAX_BYTES} bytes of memory`);
     super(bytes);
@@ -53,9 +59,62 @@ export abstract class EventStack extends UndoMemory {
     return ((this.logs[actor] as Int32Array)[(this.pos[actor] as number) * RECORD] as number) & KIND_MASK;
   }
 
+  protected pendingAddress(actor: number): number {
+    return ((this.logs[actor] as Int32Array)[(this.pos[actor] as number) * RECORD] as number) >>> KIND_BITS;
+  }
+
+  /** Position, in its actor's log, after an event's last operation. */
+  endOf(event: number): number {
+    return this.atomicHypercalls ? (this.evEnd[event] as number) : (this.evFirst[event] as number) + 1;
+  }
+
+  /** Whether an actor's pending operation is inside an atomic hypercall. */
+  isInside(actor: number): boolean {
+    const at = (this.pos[actor] as number) * RECORD;
+    return this.atomicHypercalls && ((this.logs[actor] as Int32Array)[at + LOG_SECTION] as number & 1) === 1;
+  }
+
+  /** Whether an event is (part of) an atomic hypercall. */
+  isSection(event: number): boolean {
+    if (!this.atomicHypercalls) return false;
+    const at = (this.evFirst[event] as number) * RECORD;
+    const log = this.logs[this.evActor[event] as number] as Int32Array;
+    return ((log[at + LOG_SECTION] as number) & 1) === 1 || ((log[at] as number) & KIND_MASK) === Op.ENTER;
+  }
+
+  /** A word as it was before an operation of an event. */
+  wordBefore(event: number, position: number, word: number): number {
+    if (position >= this.endOf(event)) return this.wordAfter(event, word);
+    if (!this.atomicHypercalls) return this.wordAtStart(event, word);
+    const log = this.logs[this.evActor[event] as number] as Int32Array;
+    return this.wordAt((log[position * RECORD + LOG_SECTION] as number) >>> 1, word);
+  }
+
+  /** A word as an event found it, whether the event wrote it or not. */
+  wordAtStart(event: number, word: number): number {
+    return this.wordAt(this.evUndo[event] as number, word);
+  }
+
+  /** A word as an event left it. */
+  wordAfter(event: number, word: number): number {
+    return this.wordAt(this.undoEnd(event), word);
+  }
+
+  /** A word as it was when so many changes had been made. */
+  private wordAt(changes: number, word: number): number {
+    for (let entry = changes; entry < this.undoTop; entry++) {
+      if (this.undoWord[entry] === word) return this.undoOld[entry] as number;
+    }
+    return this.i32[word] as number;
+  }
+
+  private undoEnd(event: number): number {
+    return event + 1 < this.depth ? (this.evUndo[event + 1] as number) : this.undoTop;
+  }
+
   /** A word as it was before an event (which need not have written it, if it is the newest). */
   oldWord(event: number, word: number): number {
-    const end = event + 1 < this.depth ? (this.evUndo[event + 1] as number) : this.undoTop;
+    const end = this.undoEnd(event);
     for (let entry = this.evUndo[event] as number; entry < end; entry++) {
       if (this.undoWord[entry] === word) return this.undoOld[entry] as number;
     }
@@ -65,14 +124,12 @@ export abstract class EventStack extends UndoMemory {
   /** Whether an event changed memory other than by letting time pass. */
   changes(event: number): boolean {
     if (this.evActor[event] === this.time) return false;
-    return (
-      ((event + 1 < this.depth ? this.evUndo[event + 1] : this.undoTop) as number) > (this.evUndo[event] as number)
-    );
+    return this.undoEnd(event) > (this.evUndo[event] as number);
   }
 
   /** Whether an event wrote a word. */
   wrote(event: number, word: number): boolean {
-    const end = event + 1 < this.depth ? (this.evUndo[event + 1] as number) : this.undoTop;
+    const end = this.undoEnd(event);
     for (let entry = this.evUndo[event] as number; entry < end; entry++) {
       if (this.undoWord[entry] === word) return true;
     }
@@ -134,5 +191,11 @@ export abstract class EventStack extends UndoMemory {
     const undo = new Int32Array(size + 1);
     undo.set(this.evUndo);
     this.evUndo = undo;
+    const first = new Int32Array(size);
+    first.set(this.evFirst);
+    this.evFirst = first;
+    const end = new Int32Array(size);
+    end.set(this.evEnd);
+    this.evEnd = end;
   }
 }

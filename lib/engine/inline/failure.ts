@@ -1,5 +1,6 @@
 /** How an execution under a deterministic engine can fail, and in which words: the same in both engines. */
-import { Op } from './ops';
+import type { DataRace } from './data-races';
+import { describeOp, Op } from './ops';
 import type { Program } from './step-engine';
 
 /** So often time passes while programs only spin before that counts as a livelock: longer than bounded spins last. */
@@ -21,6 +22,8 @@ export interface EngineFailure {
   /** The actor concerned, or -1. */
   readonly actor: number;
   readonly error?: unknown;
+  /** Of a data race: both accesses. */
+  readonly race?: DataRace;
 }
 
 /** Thrown by a program to end the execution as a failure of a stated kind. */
@@ -60,6 +63,14 @@ export function spinningInVain(programs: readonly Program[], kindOf: (program: n
   const names = spinning.map((program) => programs[program]?.name).join(', ');
   const message = `${names} spins for ever: what it looks at will not change any more`;
   return { kind: 'livelock', message, actor: spinning[0] ?? -1 };
+}
+
+/** @param programs - names, by actor */
+export function dataRace(race: DataRace, programs: readonly Program[]): EngineFailure {
+  const { firstActor, firstTag, secondActor, secondTag } = race;
+  const first = `${programs[firstActor]?.name} (${describeOp(firstTag)})`;
+  const second = `${programs[secondActor]?.name} (${describeOp(secondTag)})`;
+  return { kind: 'data-race', message: `nothing orders ${first} and ${second}`, actor: secondActor, race };
 }
 
 /** @param sentence - what checkInvariants returned */

@@ -66,6 +66,8 @@ export class InlineEngine implements StepEngine {
   private unwindTo = 0;
   /** Actor chosen whose next operation has yet to be found out; -1 none. */
   private wanted = -1;
+  /** The newest event is an atomic hypercall that has yet to be executed to its end. */
+  private open = false;
   private stopping = false;
   private strategy!: Strategy;
   private sink!: ExecutionSink;
@@ -79,7 +81,12 @@ export class InlineEngine implements StepEngine {
     private readonly programs: readonly Program[],
     private readonly options: EngineOptions = {},
   ) {
-    this.state = new MachineState(ENGINE_BYTES + bytes, programs.length, options.memoryModel);
+    this.state = new MachineState(
+      ENGINE_BYTES + bytes,
+      programs.length,
+      options.memoryModel,
+      options.hypercalls === 'atomic',
+    );
     this.log = this.state.logs[0] as Int32Array;
     this.frameLevel = new Int32Array(programs.length);
     this.framePosition = new Int32Array(programs.length);
@@ -247,11 +254,20 @@ export class InlineEngine implements StepEngine {
       if (this.wanted >= 0) {
         // Its operation is known now. An eager strategy wants to hear of all of them first.
         this.wanted = -1;
+        if (this.open) {
+          this.goOn(actor);
+          continue;
+        }
         if (this.strategy.eager || !state.isEnabled(actor)) continue;
       }
       const choice = state.kind(actor) === Op.CHOOSE ? this.strategy.chooseValue(actor, this.pendingOperand(actor)) : 0;
       state.execute(actor, choice);
       this.steps++;
+      if (state.goesOn) {
+        this.open = true;
+        this.wanted = actor;
+        continue;
+      }
       this.strategy.executed();
     }
     this.current = program;
@@ -260,6 +276,25 @@ export class InlineEngine implements StepEngine {
     this.cursor = (position + 1) * RECORD;
     this.limit = (state.pos[program] as number) * RECORD;
     return log[position * RECORD + LOG_RESULT] as number;
+  }
+
+  /** The atomic hypercall goes on, or has to wait, or is over. */
+  private goOn(actor: number): void {
+    const { state } = this;
+    if (state.extend()) {
+      this.steps++;
+      if (state.goesOn) {
+        this.wanted = actor;
+        return;
+      }
+    }
+    this.closeEvent();
+  }
+
+  private closeEvent(): void {
+    this.open = false;
+    this.state.close();
+    this.strategy.executed();
   }
 
   private pendingOperand(actor: number): number {
@@ -400,7 +435,8 @@ export class InlineEngine implements StepEngine {
 
   /** Reports the execution and takes the state back to where the next one begins. Returns true to stop. */
   private finish(blocked: boolean): boolean {
-    const failure = this.verdict.take();
+    if (this.open) this.closeEvent();
+    const failure = this.verdict.take(blocked);
     this.wanted = -1;
     const strategy = this.strategy;
     strategy.end();

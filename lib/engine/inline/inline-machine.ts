@@ -19,6 +19,8 @@ function makeEngine(machine: StepMachine<InlineEngine>, setup: MachineSetup): In
   const last = regions.at(-1) as RegionPlace;
   const engine: InlineEngine = new InlineEngine(last.base + last.bytes, machine.programs, {
     memoryModel: setup.memoryModel,
+    hypercalls: setup.hypercalls,
+    dataRaces: setup.dataRaces,
     maxSteps: setup.maxSteps,
     check: (values) => machine.check(values),
     invariants: (when) => machine.brokenInvariant(when, () => eventsOfState(engine.state)),

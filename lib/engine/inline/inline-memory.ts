@@ -10,11 +10,13 @@ import type { StepEngine } from './step-engine';
 export class InlineMemory implements LockableMemory {
   /**
    * @param base - where the region begins in the engine's address space; a multiple of 4
+   * @param plainMark - recorded with plain accesses: whose they are
    */
   constructor(
     private readonly engine: Pick<StepEngine, 'step'>,
     private readonly base: number,
     readonly byteLength: number,
+    private readonly plainMark = 0,
   ) {}
 
   contains(address: number, length: number): boolean {
@@ -22,19 +24,19 @@ export class InlineMemory implements LockableMemory {
   }
 
   read8(address: number): number {
-    return this.engine.step(this.tag8(address, Op.READ8), 0, 0);
+    return this.engine.step(this.tag8(address, Op.READ8), 0, this.plainMark);
   }
 
   read32(address: number): number {
-    return this.engine.step(this.tag32(address, Op.READ32), 0, 0);
+    return this.engine.step(this.tag32(address, Op.READ32), 0, this.plainMark);
   }
 
   write8(address: number, value: number): void {
-    this.engine.step(this.tag8(address, Op.WRITE8), value & 0xff, 0);
+    this.engine.step(this.tag8(address, Op.WRITE8), value & 0xff, this.plainMark);
   }
 
   write32(address: number, value: number): void {
-    this.engine.step(this.tag32(address, Op.WRITE32), value | 0, 0);
+    this.engine.step(this.tag32(address, Op.WRITE32), value | 0, this.plainMark);
   }
 
   load8(address: number): number {

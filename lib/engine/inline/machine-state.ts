@@ -24,13 +24,15 @@ import {
   LOG_NODE,
   LOG_OPERAND,
   LOG_RESULT,
+  LOG_SECTION,
   LOG_TAG,
   RECORD,
 } from './operation-log';
-import { ACCESS, byteFoot, KIND_BITS, KIND_MASK, NARROW, Op, TICK_ADDRESS, wordFoot } from './ops';
+import { ACCESS, byteFoot, KIND_BITS, KIND_MASK, NARROW, Op, READS, TICK_ADDRESS, wordFoot } from './ops';
 import { Readiness } from './readiness';
+import { SectionFoot } from './section-foot';
 
-export type { MemoryModel } from './event-stack';
+export type { HypercallSteps, MemoryModel } from './event-stack';
 export * from './operation-log';
 export { SPIN_TICK_NS } from './operations';
 export { AWAIT_STOP, released } from './readiness';
@@ -44,8 +46,8 @@ export class MachineState extends Readiness {
   daemons = 0;
 
   /** @param bytes - size of the address space, engine's own words included */
-  constructor(bytes: number, programs: number, memoryModel: MemoryModel = 'sc') {
-    super(bytes, programs, memoryModel);
+  constructor(bytes: number, programs: number, memoryModel: MemoryModel = 'sc', atomicHypercalls = false) {
+    super(bytes, programs, memoryModel, atomicHypercalls);
     this.cache = new OpCache(programs);
     for (let program = 0; program < programs; program++) {
       (this.logs[program] as Int32Array)[LOG_NODE] = this.cache.root(program);
@@ -93,19 +95,57 @@ export class MachineState extends Readiness {
    * @param choice - result of a CHOOSE
    */
   execute(actor: number, choice: number): void {
+    const event = this.depth;
+    if (event + 1 >= this.evActor.length) this.growEvents();
+    this.evActor[event] = actor;
+    this.evUndo[event] = this.undoTop;
+    this.evFirst[event] = this.pos[actor] as number;
+    this.depth = event + 1;
+    this.operate(actor, choice);
+  }
+
+  /**
+   * Whether the newest event is to go on with its actor's next operation, which is inside the same hypercall.
+   */
+  get goesOn(): boolean {
+    if (!this.atomicHypercalls) return false;
+    const event = this.depth - 1;
+    const actor = this.evActor[event] as number;
+    return actor < this.programs && this.isInside(actor);
+  }
+
+  /** Executes the pending operation of the newest event's actor as part of that event. Returns false if it has to wait. */
+  extend(): boolean {
+    const actor = this.evActor[this.depth - 1] as number;
+    if (!this.isEnabled(actor)) return false;
+    this.operate(actor, 0);
+    return true;
+  }
+
+  /** The newest event, an atomic hypercall, is over: its footprint is that of all its operations. */
+  close(): void {
+    const event = this.depth - 1;
+    const actor = this.evActor[event] as number;
+    // Where it had to wait, it depends on what it waits for.
+    if (this.isInside(actor)) {
+      const address = this.pendingAddress(actor);
+      if (address !== 0) this.section.add(wordFoot(address, READS), Op.NONE);
+    }
+    this.evFoot[event] = this.section.combine((word) => this.oldWord(event, word), this.i32);
+    this.section.clear();
+  }
+
+  private operate(actor: number, choice: number): void {
     const position = this.pos[actor] as number;
     const at = position * RECORD;
     const log = this.logs[actor] as Int32Array;
     const tag = log[at + LOG_TAG] as number;
     const kind = tag & KIND_MASK;
-    const event = this.depth;
-    if (event + 1 >= this.evActor.length) this.growEvents();
-    this.evActor[event] = actor;
-    this.evUndo[event] = this.undoTop;
-    this.depth = event + 1;
+    const event = this.depth - 1;
     const address = tag >>> KIND_BITS;
     const access = ACCESS[kind] as number;
     this.evFoot[event] = access === 0 ? 0 : NARROW[kind] === 1 ? byteFoot(address, access) : wordFoot(address, access);
+    if (this.atomicHypercalls) this.beginInSection(event, log, at, kind);
     let result: number;
     if (kind <= Op.WRITE32) result = this.plain(actor, kind, address, log[at + LOG_OPERAND] as number);
     else if (kind <= Op.CAS8) result = this.atomic8(kind, address, log, at);
@@ -113,9 +153,19 @@ export class MachineState extends Readiness {
     else result = this.special(actor, kind, address, log, at, choice);
     log[at + LOG_RESULT] = result;
     this.pos[actor] = position + 1;
+    if (this.inSection) this.section.add(this.evFoot[event] as number, kind);
     if (actor < this.programs) this.advance(actor, log, at, result);
     else this.classify(actor);
   }
+
+  private beginInSection(event: number, log: Int32Array, at: number, kind: number): void {
+    const inside = (log[at + LOG_SECTION] as number) & 1;
+    this.inSection = inside === 1 || kind === Op.ENTER;
+    log[at + LOG_SECTION] = (this.undoTop << 1) | inside;
+    this.evEnd[event] = at / RECORD + 1;
+  }
+
+  private readonly section = new SectionFoot(this.feet);
 
   /** Takes events back until `depth` are left. Returns the actors concerned. */
   rollback(depth: number): number {
@@ -124,7 +174,7 @@ export class MachineState extends Readiness {
     for (let event = this.depth - 1; event >= depth; event--) {
       const actor = this.evActor[event] as number;
       touched |= 1 << actor;
-      const position = (this.pos[actor] as number) - 1;
+      const position = this.evFirst[event] as number;
       this.pos[actor] = position;
       if (this.tso && actor < this.programs) {
         const kind = ((this.logs[actor] as Int32Array)[position * RECORD] as number) & KIND_MASK;
@@ -151,6 +201,11 @@ export class MachineState extends Readiness {
     if (next + RECORD > log.length) {
       this.reserve(program, log, next / RECORD + 1);
       log = this.logs[program] as Int32Array;
+    }
+    if (this.atomicHypercalls) {
+      const kind = (log[at] as number) & KIND_MASK;
+      const inside = kind === Op.ENTER ? 1 : kind === Op.LEAVE ? 0 : (log[at + LOG_SECTION] as number) & 1;
+      log[next + LOG_SECTION] = inside;
     }
     const cache = this.cache;
     const node = log[at + LOG_NODE] as number;

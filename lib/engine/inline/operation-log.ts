@@ -15,3 +15,5 @@ export const LOG_NODE = 4;
 export const LOG_EXTRA = 5;
 /** What the location holds after a read-modify-write. */
 export const LOG_AFTER = 6;
+/** Where hypercalls are atomic: bit 0 = inside one; above it, of an executed operation, where its changes begin. */
+export const LOG_SECTION = 7;

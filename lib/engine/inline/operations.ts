@@ -38,6 +38,8 @@ export abstract class Operations extends EventStack {
     wordFoot(DEADLINE_ADDRESS, WRITES),
   ]);
   private readonly scratch = new Int32Array(RECORD);
+  /** The operation being executed is part of an atomic hypercall. */
+  protected inSection = false;
 
   /** Takes note of an actor's new pending operation. */
   protected abstract classify(actor: number): void;
@@ -64,8 +66,17 @@ export abstract class Operations extends EventStack {
     return this.special(0, kind, address, scratch, 0, 0);
   }
 
-  /** The footprint the pending operation of an actor has if it is executed now. */
+  /**
+   * The footprint the pending operation of an actor has if it is executed now. What an atomic hypercall will touch nobody
+   * knows: it depends on everything.
+   */
   pendingFoot(actor: number): number {
+    if (this.atomicHypercalls && (this.isInside(actor) || this.kind(actor) === Op.ENTER)) return EVERYTHING;
+    return this.operationFoot(actor);
+  }
+
+  /** The footprint of the pending operation alone. */
+  operationFoot(actor: number): number {
     const at = (this.pos[actor] as number) * RECORD;
     const log = this.logs[actor] as Int32Array;
     const tag = log[at] as number;
@@ -124,7 +135,8 @@ export abstract class Operations extends EventStack {
       case Op.READ32:
         return this.look32(actor, address);
       default:
-        if (this.tso) this.buffer(actor, kind, address, operand);
+        // An atomic hypercall begins with the buffer empty and leaves nothing in it.
+        if (this.tso && !this.inSection) this.buffer(actor, kind, address, operand);
         else if (kind === Op.WRITE8) this.put8(address, operand);
         else this.put(address >> 2, operand);
         return 0;

@@ -80,6 +80,10 @@ export const Op = {
   TICK: 42,
   /** Never goes on. */
   PARK: 43,
+  /** The actor enters the hypervisor, the whole visit being one step: made only where hypercalls are atomic. */
+  ENTER: 44,
+  /** The end of such a visit. */
+  LEAVE: 45,
 } as const;
 
 export const KIND_BITS = 6;
@@ -87,6 +91,14 @@ export const KIND_MASK = 63;
 
 const names: string[] = [];
 for (const [name, kind] of Object.entries(Op)) names[kind] = name.toLowerCase();
+
+/** Whether an operation does nothing but begin or end an atomic hypercall. */
+export function isBracket(kind: number): boolean {
+  return kind === Op.ENTER || kind === Op.LEAVE;
+}
+
+/** What a plain access of the hypervisor's has for an expected value while data races are looked for. */
+export const BY_HYPERVISOR = 1;
 
 /** `add32`, `read_lock`, …: for messages and traces. */
 export function opName(kind: number): string {
@@ -138,7 +150,7 @@ for (let kind: number = Op.LOAD8; kind <= Op.CAS8; kind++) NARROW[kind] = 1;
 const WAITING = [Op.READ_LOCK, Op.WRITE_LOCK, Op.AWAIT_CLEAR, Op.RELAX, Op.WAIT_END, Op.TIMER_WAIT, Op.PARK];
 for (const kind of WAITING) GUARDED[kind] = 1;
 for (let kind: number = Op.LOAD8; kind <= Op.AWAIT_CLEAR; kind++) DRAINS[kind] = 1;
-for (const kind of [Op.WAIT, Op.NOTIFY, Op.TIMER_SET]) DRAINS[kind] = 1;
+for (const kind of [Op.WAIT, Op.NOTIFY, Op.TIMER_SET, Op.ENTER]) DRAINS[kind] = 1;
 for (const kind of [Op.LOAD8, Op.LOAD32]) DRAINS[kind] = 0;
 for (const kind of [Op.CAS8, Op.CAS32, Op.WAIT, Op.WINDOW]) CONDITIONAL[kind] = 1;
 for (let kind: number = Op.READ8; kind <= Op.CAS32; kind++) LOOKS[kind] = 1;

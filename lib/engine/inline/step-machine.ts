@@ -29,8 +29,8 @@ import { checkContext, describeDomains, firstDomain, setupContext, toolstackDoma
 import { initialiseWords } from '../words';
 import { EventHistory, type EventSource } from './event-history';
 import { InlineMemory } from './inline-memory';
-import type { MemoryModel } from './machine-state';
-import { ENGINE_BYTES, Op, opName } from './ops';
+import type { HypercallSteps, MemoryModel } from './machine-state';
+import { BY_HYPERVISOR, ENGINE_BYTES, Op, opName } from './ops';
 import type { Program, StepEngine } from './step-engine';
 import { HypervisorMemory, UpcallLook, WindowMemory } from './vcpu-memory';
 
@@ -47,6 +47,10 @@ export interface MachineTracer {
 
 export interface MachineSetup {
   readonly memoryModel: MemoryModel;
+  /** 'atomic': what is done in the hypervisor, by a hypercall, a device or the timer, is one step. Default 'fine'. */
+  readonly hypercalls?: HypercallSteps;
+  /** Plain accesses of guests and devices that nothing orders are a failure. */
+  readonly dataRaces?: boolean;
   readonly maxSteps: number;
   /** Seed of vcpu.random. */
   readonly seed: number;
@@ -141,7 +145,8 @@ export class StepMachine<E extends StepEngine = StepEngine> {
   private open(region: Region): InlineMemory {
     const { base, bytes } = this.place(region.kind, region.kind === 'global' ? 0 : region.domainId);
     const make = region.kind === 'guest' ? HypervisorMemory : InlineMemory;
-    return new make(this.engine, ENGINE_BYTES + base, bytes);
+    const mark = this.setup.dataRaces === true ? BY_HYPERVISOR : 0;
+    return new make(this.engine, ENGINE_BYTES + base, bytes, mark);
   }
 
   /** A domain's memory as toolstack and devices see it: no windows. */
@@ -199,7 +204,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     try {
       if (plan.config.onlineVcpus === 'boot' && id !== 0) {
         this.awaitRunnable(current);
-        this.hypervisor.sched.switchIn(current);
+        this.inHypervisor(() => this.hypervisor.sched.switchIn(current));
       }
       return plan.guestOf(id)(this.makeVcpu(plan, current, actor));
     } catch (thrown) {
@@ -236,9 +241,11 @@ export class StepMachine<E extends StepEngine = StepEngine> {
       hypercallEnter: (name) => {
         entered = name;
         this.mark(actor, 'hypercall', name);
+        this.enter();
         budget?.enter(name, engine.position);
       },
       hypercallExit: () => {
+        this.leave();
         this.mark(actor, 'hypercall-end', entered);
         this.abortIfBroken(budget?.exit(engine.position));
         if (entered === REGISTER_VCPU_INFO) memory.infoAddress = this.hypervisor.vcpuInfoAddress(current);
@@ -271,6 +278,22 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     if (tracer !== undefined && !this.engine.replaying) tracer.mark(actor, this.engine.position, kind, text);
   }
 
+  /** Brackets of what is one step where hypercalls are atomic. */
+  private enter(): void {
+    if (this.setup.hypercalls === 'atomic') this.engine.step(Op.ENTER, 0, 0);
+  }
+
+  private leave(): void {
+    if (this.setup.hypercalls === 'atomic') this.engine.step(Op.LEAVE, 0, 0);
+  }
+
+  private inHypervisor<T>(visit: () => T): T {
+    this.enter();
+    const result = visit();
+    this.leave();
+    return result;
+  }
+
   private abortIfBroken(sentence: string | undefined): void {
     if (sentence !== undefined) this.engine.abort('invariant', new Error(`bounded-steps: ${sentence}`));
   }
@@ -290,7 +313,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     for (let steps = 0; ; steps++) {
       const now = this.engine.timerWait();
       if (steps >= this.setup.hardwareSteps) this.engine.park();
-      const next = this.hypervisor.runExpiredTimers(now);
+      const next = this.inHypervisor(() => this.hypervisor.runExpiredTimers(now));
       if (next !== Number.POSITIVE_INFINITY) this.engine.timerSet(next);
     }
   }
@@ -304,11 +327,13 @@ export class StepMachine<E extends StepEngine = StepEngine> {
       args: plan.args,
       domains,
       domain: firstDomain(domains),
-      raisePirq: (pirq) => hypervisor.raisePirq(pirq),
-      pirqInService: (pirq) => hypervisor.pirqInService(pirq),
-      raiseVirq: (domain, vcpu, virq) => hypervisor.sendVcpuVirq(hypervisor.vcpu(domain, vcpu), virq),
-      raiseGlobalVirq: (virq) => hypervisor.sendGlobalVirq(virq),
-      consoleInput: (input: string | Uint8Array) => hypervisor.consoleInput(Buffer.from(input as string)),
+      raisePirq: (pirq) => this.inHypervisor(() => hypervisor.raisePirq(pirq)),
+      pirqInService: (pirq) => this.inHypervisor(() => hypervisor.pirqInService(pirq)),
+      raiseVirq: (domain, vcpu, virq) =>
+        this.inHypervisor(() => hypervisor.sendVcpuVirq(hypervisor.vcpu(domain, vcpu), virq)),
+      raiseGlobalVirq: (virq) => this.inHypervisor(() => hypervisor.sendGlobalVirq(virq)),
+      consoleInput: (input: string | Uint8Array) =>
+        this.inHypervisor(() => hypervisor.consoleInput(Buffer.from(input as string))),
       sleep: (ns) => {
         engine.sleep(ns);
         if (++sleeps >= setup.hardwareSteps) engine.park();

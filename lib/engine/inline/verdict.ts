@@ -2,8 +2,10 @@
  * What becomes of an execution: whether it has come to an end, and how it failed, if it did. The first failure counts.
  */
 import type { Moment } from '../invariants';
+import { DataRaces } from './data-races';
 import {
   brokenInvariant,
+  dataRace,
   deadlock,
   type EngineFailure,
   failureOfError,
@@ -11,12 +13,16 @@ import {
   spinningInVain,
   VAIN_TICKS,
 } from './failure';
-import type { MachineState, MemoryModel } from './machine-state';
+import type { HypercallSteps, MachineState, MemoryModel } from './machine-state';
 import { Op, opName } from './ops';
 import type { Program } from './step-engine';
 
 export interface EngineOptions {
   readonly memoryModel?: MemoryModel;
+  /** Whether each hypercall is one event. Default 'fine': it is as many as it has operations. */
+  readonly hypercalls?: HypercallSteps;
+  /** Two plain accesses that nothing orders are a failure. */
+  readonly dataRaces?: boolean;
   /** Events of one execution before it counts as a livelock. */
   readonly maxSteps?: number;
   /** Checks a finished execution, in place of a program: throws = failure. */
@@ -34,6 +40,7 @@ export class Verdict {
   /** Daemons were stopped by the bound on steps although reduction had to see them out. */
   cutOff = false;
   private seenDone = 0;
+  private readonly races: DataRaces | undefined;
   private readonly maxSteps: number;
   private readonly daemons: number;
 
@@ -51,10 +58,19 @@ export class Verdict {
     });
     this.daemons = daemons;
     state.daemons = daemons;
+    this.races = options.dataRaces === true ? new DataRaces(state) : undefined;
   }
 
-  /** The failure of the execution that is over, if it failed; a new one begins. */
-  take(): EngineFailure | null {
+  /**
+   * The failure of the execution that is over, if it failed; a new one begins. A data race comes before what may have come
+   * of it.
+   * @param blocked - it was given up: what it shows, others show
+   */
+  take(blocked: boolean): EngineFailure | null {
+    if (!blocked && this.races !== undefined && this.failure?.kind !== 'nondeterminism') {
+      const race = this.races.find();
+      if (race !== undefined) this.failure = dataRace(race, this.programs);
+    }
     const { failure } = this;
     this.failure = null;
     this.seenDone = 0;

@@ -1,4 +1,6 @@
 /** Small random programs, for comparing strategies. */
+
+import { Op } from '../../../lib/engine/inline/ops';
 import type { Random } from '../../../lib/engine/rng';
 import { at, type Bare } from './bare';
 
@@ -11,6 +13,8 @@ export interface Ingredients {
   bytes?: boolean;
   choices?: boolean;
   sleepers?: boolean;
+  /** Some of the accesses are taken together, as in an atomic hypercall. No choices and no spinning then. */
+  sections?: boolean;
 }
 
 /**
@@ -33,7 +37,18 @@ export function randomPrograms(
       const lines: string[] = [];
       let length = 0;
       const wanted = 2 + rng.below(4);
-      while (length < wanted) length += addStep(rng, ingredients, words, steps, lines);
+      let inside = false;
+      const bracket = () => {
+        inside = !inside;
+        const tag = inside ? Op.ENTER : Op.LEAVE;
+        steps.push((_memory, engine) => engine.step(tag, 0, 0));
+        lines.push(inside ? '[' : ']');
+      };
+      while (length < wanted) {
+        if (ingredients.sections && rng.below(inside ? 3 : 2) === 0) bracket();
+        length += addStep(rng, ingredients, words, steps, lines);
+      }
+      if (inside) bracket();
       lengths.push(length);
       text.push(lines.join('; '));
       programs.push((memory, engine) => {
@@ -51,7 +66,7 @@ function addStep(rng: Random, ingredients: Ingredients, words: number, steps: St
   const value = 1 + rng.below(2);
   const kinds = ['read', 'write', 'load', 'store', 'add', 'cas', 'exchange'];
   if (ingredients.locks) kinds.push('lock', 'share', 'try', 'lock', 'share');
-  if (ingredients.waits) kinds.push('await', 'spin', 'clear', 'clear');
+  if (ingredients.waits) kinds.push('await', ingredients.sections ? 'await' : 'spin', 'clear', 'clear');
   if (ingredients.bytes) kinds.push('read8', 'write8', 'or8', 'cas8');
   if (ingredients.choices) kinds.push('choose', 'choose');
   if (ingredients.sleepers) kinds.push('wait', 'notify', 'notify');

@@ -1,6 +1,6 @@
 /** Mazurkiewicz traces, the slow and obvious way: the reference the reduction is compared with. */
 import type { InlineEngine } from '../../../lib/engine/inline/inline-engine';
-import { LOG_EXTRA, RECORD } from '../../../lib/engine/inline/machine-state';
+import { LOG_EXTRA, LOG_RESULT, RECORD } from '../../../lib/engine/inline/machine-state';
 import { DRAINS } from '../../../lib/engine/inline/ops';
 
 /**
@@ -9,18 +9,17 @@ import { DRAINS } from '../../../lib/engine/inline/ops';
  */
 export function traceOf(engine: InlineEngine): string {
   const state = engine.state;
-  const counts = new Array<number>(state.actors).fill(0);
   const events: { name: string; actor: number; number: number; foot: number; kind: number; store: number }[] = [];
   for (let event = 0; event < state.depth; event++) {
     const actor = state.evActor[event] as number;
-    const number = counts[actor] as number;
-    counts[actor] = number + 1;
+    const number = state.evFirst[event] as number;
     const log = state.logs[actor] as Int32Array;
     const store = actor >= state.programs ? (log[number * RECORD + LOG_EXTRA] as number) : -1;
     const kind = (log[number * RECORD] as number) & 63;
-    const result = log[number * RECORD + 3] as number;
+    const results: number[] = [];
+    for (let at = number; at < state.endOf(event); at++) results.push(log[at * RECORD + LOG_RESULT] as number);
     events.push({
-      name: `${actor}.${number}=${result}`,
+      name: `${actor}.${number}=${results}`,
       actor,
       number,
       foot: state.evFoot[event] as number,
