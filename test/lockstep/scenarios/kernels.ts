@@ -1,5 +1,5 @@
 /** Small kernels: each uses another part of the machine. Some fail under some schedules, and are meant to. */
-import { defineScenario, type Scenario } from 'upcall';
+import { defineScenario, HypercallError, type Scenario } from 'upcall';
 import { DOMID_SELF, SHUTDOWN_poweroff, VIRQ_DEBUG } from 'upcall/abi';
 import {
   Completion,
@@ -151,17 +151,17 @@ const domains = defineScenario({
   },
 });
 
-/** A device raises a physical interrupt and waits for its EOI; another one raises a VIRQ. */
+/** A device raises physical interrupts, from before anybody listens; another one raises a VIRQ. */
 const devices = defineScenario({
   name: 'devices',
   pirqs: [PIRQ],
-  words: { ready: 0, interrupts: 0 },
+  words: { interrupts: 0 },
   devices: {
     nic(device) {
-      while (device.domain.words.ready.load() === 0) device.sleep(MICROSECOND);
-      device.raisePirq(PIRQ);
-      if (device.choose(2) === 1) device.sleep(MICROSECOND);
-      device.raisePirq(PIRQ);
+      for (let i = 0; i < 10; i++) {
+        if (device.choose(2) === 1) device.sleep(MICROSECOND);
+        device.raisePirq(PIRQ);
+      }
       device.log('serviced', device.pirqInService(PIRQ), device.random() < 2);
     },
     button(device) {
@@ -170,7 +170,7 @@ const devices = defineScenario({
     },
   },
   guest(vcpu) {
-    const { ready, interrupts } = vcpu.words;
+    const { interrupts } = vcpu.words;
     const events = new Events(vcpu);
     let pressed = false;
     irqDisable(vcpu);
@@ -181,7 +181,6 @@ const devices = defineScenario({
       interrupts.write(interrupts.read() + 1);
       vcpu.hypercall.physdev.eoi(PIRQ);
     });
-    ready.store(1);
     haltUntil(vcpu, () => interrupts.read() > 0);
     return [interrupts.read(), pressed, vcpu.now()];
   },
@@ -197,6 +196,52 @@ const ports = defineScenario({
     if (vcpu.id === 0) evtchn.close(port);
     else if (vcpu.id === 1) evtchn.bindVcpu(evtchn.allocUnbound(DOMID_SELF, DOMID_SELF), 2);
     return vcpu.hypercall.raw(32, 4, 0x3000) < 0 ? [port, 'refused'] : port;
+  },
+});
+
+/** A port is sent to, moved and closed at the same time. */
+const contended = defineScenario({
+  name: 'contended',
+  vcpus: 3,
+  words: { port: 0 },
+  guest(vcpu) {
+    const { evtchn } = vcpu.hypercall;
+    const { port } = vcpu.words;
+    const tries: number[] = [];
+    const attempt = (operation: () => unknown): void => {
+      try {
+        operation();
+        tries.push(0);
+      } catch (error) {
+        if (!(error instanceof HypercallError)) throw error;
+        tries.push(error.errno);
+      }
+    };
+    if (vcpu.id === 0) port.store(evtchn.allocUnbound(DOMID_SELF, DOMID_SELF));
+    while (port.load() === 0) vcpu.relax();
+    if (vcpu.id === 0) for (let to = 1; to < 3; to++) attempt(() => evtchn.bindVcpu(port.load(), to));
+    else for (let i = 0; i < 2; i++) attempt(() => evtchn.send(port.load()));
+    if (vcpu.id === 2) attempt(() => evtchn.close(port.load()));
+    return tries;
+  },
+});
+
+/** An interrupt comes while its port is bound and closed: its sender gives up where the port's lock is taken. */
+const unplugged = defineScenario({
+  name: 'unplugged',
+  vcpus: 2,
+  pirqs: [PIRQ],
+  devices: {
+    nic(device) {
+      for (let i = 0; i < 12; i++) device.raisePirq(PIRQ);
+    },
+  },
+  guest(vcpu) {
+    const { evtchn, physdev } = vcpu.hypercall;
+    for (let i = 0; i < 3; i++) {
+      if (vcpu.id === 0) evtchn.close(evtchn.bindPirq(PIRQ));
+      else physdev.eoi(PIRQ);
+    }
   },
 });
 
@@ -224,7 +269,7 @@ const bringUp = defineScenario({
   },
 });
 
-/** Locks of the library, one of which sleeps. */
+/** Locks of the library, one of which sleeps; each counts alone, so that together they may miscount. */
 const locks = defineScenario({
   name: 'locks',
   vcpus: 2,
@@ -327,6 +372,8 @@ export const kernels: readonly Scenario[] = [
   domains,
   devices,
   ports,
+  contended,
+  unplugged,
   bringUp,
   locks,
   completions,

@@ -76,8 +76,15 @@ function perform(vcpu: Vcpu, operation: string, index: number, value: number, se
     case 'wait':
       seen.push(memory.wait32(word.address, 0, value === 1 ? undefined : 1000));
       break;
+    case 'sleep':
+      // Sooner or later somebody's notification or the time limit ends it.
+      seen.push(memory.wait32(vcpu.words.lock.address, 0, value === 3 ? undefined : 1000));
+      break;
+    case 'timer':
+      vcpu.hypercall.timer.setTimerOp(vcpu.now() + (value & 3) * 700);
+      break;
     case 'notify':
-      seen.push(memory.notify32(word.address, value));
+      seen.push(memory.notify32(value < 0 ? vcpu.words.lock.address : word.address, 1 + (value & 1)));
       break;
     case 'spin':
       for (let round = 0; round < ROUNDS && word.load() === 0; round++) vcpu.relax();
@@ -86,7 +93,7 @@ function perform(vcpu: Vcpu, operation: string, index: number, value: number, se
       while (word.read() === 0) vcpu.relax();
       break;
     case 'choose':
-      seen.push(vcpu.choose(value + 1));
+      seen.push(vcpu.choose((value & 3) + 1));
       break;
     case 'choose-many':
       seen.push(vcpu.choose(40));

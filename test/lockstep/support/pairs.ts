@@ -12,6 +12,7 @@ import {
   stepsOfState,
 } from '../../../lib/engine/lockstep';
 import { planMachine } from '../../../lib/engine/machine-plan';
+import { Random } from '../../../lib/engine/rng';
 import { recordSchedule } from '../../../lib/explore/script';
 import { Walk } from './walk';
 
@@ -32,6 +33,8 @@ export interface InlineRun {
   readonly schedule: { readonly actors: number[]; readonly choices: number[] };
   readonly failure: EngineFailure | null;
   readonly steps: readonly LockstepStep[];
+  /** Per step: the actors that could have made it, as a mask. */
+  readonly enabled: readonly number[];
   readonly results: readonly unknown[];
   /** By region. */
   readonly memory: readonly Uint8Array[];
@@ -41,7 +44,7 @@ export interface InlineRun {
 /** How often the pairs of a case ended how. */
 export type Tally = Map<string, number>;
 
-const HARDWARE_STEPS = 6;
+const HARDWARE_STEPS = 8;
 
 export function inlineRuns(given: PairCase): InlineRun[] {
   const { subject, vcpus, args, memoryModel, seed, schedules, maxSteps = 500 } = given;
@@ -50,12 +53,14 @@ export function inlineRuns(given: PairCase): InlineRun[] {
   const { engine } = machine;
   const { state } = engine;
   const runs: InlineRun[] = [];
-  engine.explore(new Walk(seed), {
+  const walk = new Walk(seed);
+  engine.explore(walk, {
     executionDone(failure) {
       runs.push({
         schedule: recordSchedule(state),
         failure,
         steps: stepsOfState(state),
+        enabled: walk.enabled,
         results: machine.programs.map((_, actor) => ((state.done >>> actor) & 1 ? state.endValue(actor) : undefined)),
         memory: machine.regions.map(({ base, bytes }) =>
           state.u8.slice(ENGINE_BYTES + base, ENGINE_BYTES + base + bytes),
@@ -72,13 +77,15 @@ export function openSession({ subject, vcpus, args, memoryModel, seed, maxSteps 
   return new LockstepSession(subject, { vcpus, args, memoryModel, seed, maxSteps, hardwareSteps: HARDWARE_STEPS });
 }
 
-/** Compares every schedule of the case; returns how they ended. */
+/** Compares every schedule of the case, and one that goes astray for every third; returns how they ended. */
 export async function comparePairs(given: PairCase, tally: Tally = new Map()): Promise<Tally> {
   const runs = inlineRuns(given);
   const session = openSession(given);
   try {
     for (const [index, run] of runs.entries()) {
       expectSame(`${given.title}, schedule ${index}`, session, run, await session.run(run.schedule));
+      if (index % 3 === 0)
+        await expectDivergence(`${given.title}, schedule ${index}`, session, run, given.seed + index);
       const end = run.failure?.kind ?? 'held';
       tally.set(end, (tally.get(end) ?? 0) + 1);
     }
@@ -100,6 +107,25 @@ export function expectSame(title: string, session: LockstepSession, inline: Inli
     expect(region.bytes[at], `${title}: ${where}`).to.equal(bytes[at]);
   }
   if (inline.failure === null) expect(lockstep.results, title).to.deep.equal(inline.results);
+}
+
+/** Names, at some step of the schedule, an actor that cannot make it: the execution has to end just there. */
+async function expectDivergence(title: string, session: LockstepSession, run: InlineRun, seed: number): Promise<void> {
+  const rng = new Random(seed);
+  const at = rng.below(run.steps.length);
+  const actors = run.schedule.actors.slice(0, at);
+  const { programs, engine } = session.machine;
+  const all = programs.length * (engine.state.tso ? 2 : 1) + 1;
+  const wrong = Array.from({ length: all }, (_, actor) => actor).filter(
+    (actor) => (((run.enabled[at] as number) >>> actor) & 1) === 0,
+  );
+  if (wrong.length === 0) return;
+  actors.push(wrong[rng.below(wrong.length)] as number);
+  const { divergedAt, failure, steps } = await session.run({ actors, choices: run.schedule.choices });
+  expect({ divergedAt, steps: steps.length }, `${title}: ${failure?.message}`).to.deep.equal({
+    divergedAt: at,
+    steps: at,
+  });
 }
 
 function describeFailure(failure: EngineFailure | null): string {

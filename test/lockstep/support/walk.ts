@@ -14,6 +14,8 @@ export class Walk implements Strategy {
   private readonly rng: Random;
   private state!: MachineState;
   private execution = 0;
+  /** Per event of the current execution: who could have made it. */
+  enabled: number[] = [];
 
   constructor(seed: number) {
     this.rng = new Random(seed);
@@ -25,10 +27,12 @@ export class Walk implements Strategy {
 
   begin(): void {
     this.execution++;
+    this.enabled = [];
   }
 
   choose(enabled: number): number {
     const { state, rng } = this;
+    this.enabled[state.depth] = enabled;
     const last = state.depth > 0 ? (state.evActor[state.depth - 1] as number) : -1;
     const temper = TEMPERS[this.execution % TEMPERS.length] as number;
     if (last >= 0 && ((enabled >>> last) & 1) !== 0 && rng.below(16) >= temper) return last;
