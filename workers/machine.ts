@@ -1,8 +1,5 @@
-/**
- * Worker entry of the engines on threads: what a thread of a machine can be. One entry for all roles, so that a warm
- * thread may take up a different one each time.
- */
-export { runLockstepProgram as lockstep } from '../lib/engine/lockstep/lockstep-thread';
-export { runDevice as device } from '../lib/engine/threads/device-thread';
-export { runTimers as timer } from '../lib/engine/threads/timer-thread';
-export { runVcpu as vcpu } from '../lib/engine/threads/vcpu-thread';
+/** Worker entry of the engines on threads: loads the roles a thread can have as fast as can be. */
+import { join } from 'node:path';
+import { loadRoles } from '../lib/engine/threads/load-roles';
+
+export = loadRoles(join(__dirname, 'thread-roles.js'));

@@ -17,7 +17,8 @@ import type { LockableMemory } from './memory';
 export const HOST_IS_TSO = process.arch === 'x64' || process.arch === 'ia32';
 
 const WRITER = 1 << 31;
-const WRITER_WAITS = 1 << 30;
+/** In a lock's word: a writer waits. */
+export const WRITER_WAITS = 1 << 30;
 const WRITER_BITS = WRITER | WRITER_WAITS;
 const READERS = WRITER_WAITS - 1;
 /** Spins on a held lock before sleeping: critical sections are some hundred nanoseconds long. */
@@ -227,7 +228,7 @@ export class AtomicsMemory implements LockableMemory {
   }
 
   /** Nothing at first, then sleeps that grow; ends early when the word is not as seen any more. */
-  private backOff(index: number, seen: number, attempt: number): void {
+  protected backOff(index: number, seen: number, attempt: number): void {
     if (attempt < LOCK_SPINS) return;
     const sleepMs = Math.min(LOCK_SLEEP_MS * (attempt - LOCK_SPINS + 1), LOCK_SLEEP_MAX_MS);
     Atomics.wait(this.i32, index, seen, sleepMs);

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { poolThreads } from '../../lib/engine/threads';
 import type { AbiName, RunResult } from '../../lib/index';
 import { runScenario } from './support/threads';
 
@@ -61,6 +62,15 @@ describe('machines on threads', () => {
     expectHeld(result);
     expect(results(result)).to.deep.equal([5]);
     expect(log).to.deep.equal([0, 1, 2, 3, 4].map((i) => `nic: raise ${i}`));
+  });
+
+  it('end the thread of a device that does not notice that it is switched off', async () => {
+    const before = poolThreads();
+    const result = await runScenario('stubborn-device');
+    expectHeld(result);
+    expect(results(result)).to.deep.equal(['done']);
+    // A vCPU's thread and the timer's may be new; the device's is gone.
+    expect(poolThreads()).to.be.at.most(Math.max(before, 2));
   });
 
   it('fail with a device that fails', async () => {

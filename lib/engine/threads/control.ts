@@ -15,12 +15,11 @@ const APART_BYTES = 128;
 // Flags of the run.
 const TIMER_SEQUENCE = 0;
 const TIMER_PLANNED = APART_BYTES / 4;
-const TIMER_RUNS = TIMER_PLANNED + 1;
 const STOPPING = 2 * TIMER_PLANNED;
-const VCPU_FLAGS = 3 * TIMER_PLANNED;
+const THREAD_FLAGS = 3 * TIMER_PLANNED;
 
-// Flags of a vCPU.
-const VCPU_WORDS = APART_BYTES / 4;
+// Flags of a thread: those of the vCPUs first, in the order of the rows of the table of events.
+const THREAD_WORDS = APART_BYTES / 4;
 const THREAD = 0;
 const FINISHED = 1;
 
@@ -59,7 +58,7 @@ export interface ControlShape {
 
 export function createControlBuffers({ vcpus, domains, threads }: ControlShape): ControlBuffers {
   return {
-    flags: new SharedArrayBuffer(4 * (VCPU_FLAGS + vcpus * VCPU_WORDS)),
+    flags: new SharedArrayBuffer(4 * (THREAD_FLAGS + threads * THREAD_WORDS)),
     domains: new SharedArrayBuffer(4 * domains),
     figures: new SharedArrayBuffer(8 * vcpus * FIGURES),
     events: new SharedArrayBuffer(8 * rowLength(vcpus) * threads),
@@ -89,16 +88,16 @@ export class Control {
     this.rowLength = rowLength(this.vcpus);
   }
 
-  // Life of a vCPU's thread.
+  // Life of a thread.
 
-  /** @param threadId - of the worker that runs the vCPU; a thread that sees this knows whom to end */
-  markStarted(vcpu: number, threadId: number): void {
-    Atomics.store(this.flags, this.flag(vcpu, THREAD), threadId);
+  /** @param threadId - of the worker that has begun with this row's task; whoever sees this knows whom to end */
+  markStarted(row: number, threadId: number): void {
+    Atomics.store(this.flags, this.flag(row, THREAD), threadId);
   }
 
-  /** Thread id of the worker that runs the vCPU; 0 until it has started. */
-  threadOf(vcpu: number): number {
-    return Atomics.load(this.flags, this.flag(vcpu, THREAD));
+  /** Thread id of the worker; 0 until it has started. A vCPU's row is its number. */
+  threadOf(row: number): number {
+    return Atomics.load(this.flags, this.flag(row, THREAD));
   }
 
   /** The guest function has returned or was given up: the vCPU will not run again. */
@@ -140,15 +139,6 @@ export class Control {
   }
 
   // Timer thread. See timer-thread.ts for the order of these.
-
-  markTimerRuns(): void {
-    Atomics.store(this.flags, TIMER_RUNS, 1);
-  }
-
-  /** The timer thread has begun. */
-  get timerRuns(): boolean {
-    return Atomics.load(this.flags, TIMER_RUNS) !== 0;
-  }
 
   timerSequence(): number {
     return Atomics.load(this.flags, TIMER_SEQUENCE);
@@ -236,8 +226,8 @@ export class Control {
     return (figures[i + HYPERCALLS] as number) + (figures[i + UPCALLS] as number) + (figures[i + LINES] as number);
   }
 
-  private flag(vcpu: number, word: number): number {
-    return VCPU_FLAGS + vcpu * VCPU_WORDS + word;
+  private flag(row: number, word: number): number {
+    return THREAD_FLAGS + row * THREAD_WORDS + word;
   }
 }
 
@@ -248,6 +238,11 @@ export class VcpuMeter {
 
   countHypercall(): void {
     (this.figures[HYPERCALLS] as number)++;
+    this.figures[IN_HYPERVISOR] = 1;
+  }
+
+  /** Marks code that must not be cut off in the middle: it may hold a lock. */
+  enterHypervisor(): void {
     this.figures[IN_HYPERVISOR] = 1;
   }
 

@@ -1,13 +1,18 @@
 /**
  * The threads of one run: started, ended if need be, and waited for. What their ends mean is for the run to say.
  */
+import { setTimeout } from 'node:timers/promises';
 import { toError } from '../errors';
 import { type ErrorData, errorData } from '../run-result';
 import type { DeviceOutcome } from './device-thread';
 import type { DomainRun } from './domain-run';
 import type { MachineHost } from './machine-host';
-import type { WorkerPool } from './pool';
+import type { MachineTask } from './machine-thread';
+import type { ThreadRole, WorkerPool } from './pool';
 import type { VcpuOutcome } from './vcpu-thread';
+
+/** How long devices and timers have time to find out that they are switched off. */
+const HARDWARE_GRACE_MS = 400;
 
 /** Called on the main thread. */
 export interface CrewEvents {
@@ -20,12 +25,13 @@ export interface CrewEvents {
 export class Crew {
   /** Devices that have not returned. */
   devicesRunning = 0;
-  private timer: Promise<void> | undefined;
-  /** By slot of the vCPU: ends its thread. */
+  /** By row: ends the thread. */
   private readonly controllers = new Map<number, AbortController>();
+  /** By row: settles when the thread is done, or gone. */
+  private readonly hardware = new Map<number, Promise<void>>();
+  /** Rows of threads that were ended. */
   private readonly terminated = new Set<number>();
-  /** To be waited for at the end: devices, and threads that are being ended. */
-  private readonly leaving: Promise<void>[] = [];
+  private readonly terminations: Promise<void>[] = [];
 
   constructor(
     private readonly host: MachineHost,
@@ -43,10 +49,15 @@ export class Crew {
 
   /** Starts the timer thread, once. */
   startTimer(): void {
-    this.timer ??= this.pool.run('timer', this.host.timerTask()).then(
+    const task = this.host.timerTask();
+    if (this.hardware.has(task.row)) return;
+    const done = this.launch('timer', task).then(
       () => {},
-      (error: unknown) => this.events.timerFailed(toError(error)),
+      (error: unknown) => {
+        if (!this.terminated.has(task.row)) this.events.timerFailed(toError(error));
+      },
     );
+    this.hardware.set(task.row, done);
   }
 
   /** Every vCPU's thread runs. */
@@ -59,28 +70,43 @@ export class Crew {
 
   /** Ends the thread of a vCPU that does not leave by itself. */
   terminate(domain: DomainRun, vcpu: number): void {
-    const slot = domain.slot(vcpu);
-    const thread = this.host.machine.control.threadOf(slot);
-    const controller = this.controllers.get(slot);
-    if (thread === 0 || controller === undefined || this.terminated.has(slot)) return;
-    this.terminated.add(slot);
-    this.leaving.push(this.pool.terminate(thread, controller));
+    this.terminateRow(domain.slot(vcpu));
   }
 
   /** Switches devices and timers off; resolves when no thread of the run is left. All vCPUs have ended. */
   async dismiss(): Promise<void> {
     const { control } = this.host.machine;
     control.stopHardware();
-    await Promise.all(this.leaving);
-    // A timer thread that is still starting finds later that there is nothing to do; nobody waits for that.
-    if (control.timerRuns) await this.timer;
+    // A thread that is still starting finds later that there is nothing to do; nobody waits for that.
+    const running = [...this.hardware].filter(([row]) => control.threadOf(row) !== 0);
+    const grace = new AbortController();
+    const outOfTime = setTimeout(HARDWARE_GRACE_MS, undefined, { signal: grace.signal }).then(
+      () => {
+        for (const [row] of running) this.terminateRow(row);
+      },
+      () => {},
+    );
+    await Promise.race([Promise.all(running.map(([, done]) => done)), outOfTime]);
+    grace.abort();
+    await Promise.all([...this.terminations, ...running.map(([, done]) => done)]);
+  }
+
+  private launch(role: ThreadRole, task: MachineTask): Promise<unknown> {
+    const controller = new AbortController();
+    this.controllers.set(task.row, controller);
+    return this.pool.run(role, task, controller.signal);
+  }
+
+  private terminateRow(row: number): void {
+    const thread = this.host.machine.control.threadOf(row);
+    const controller = this.controllers.get(row);
+    if (thread === 0 || controller === undefined || this.terminated.has(row)) return;
+    this.terminated.add(row);
+    this.terminations.push(this.pool.terminate(thread, controller));
   }
 
   private startVcpu(domain: DomainRun, vcpu: number): void {
-    const controller = new AbortController();
-    this.controllers.set(domain.slot(vcpu), controller);
-    this.pool
-      .run('vcpu', this.host.vcpuTask(domain, vcpu), controller.signal)
+    this.launch('vcpu', this.host.vcpuTask(domain, vcpu))
       .then(
         (outcome) => domain.settle(vcpu, outcome as VcpuOutcome),
         (error) => domain.lose(vcpu, error),
@@ -90,14 +116,14 @@ export class Crew {
 
   private startDevice(name: string, index: number): void {
     this.devicesRunning++;
-    const done = this.pool
-      .run('device', this.host.deviceTask(name, index))
+    const task = this.host.deviceTask(name, index);
+    const done = this.launch('device', task)
       .catch((error): DeviceOutcome => ({ kind: 'failed', error: errorData(toError(error)) }))
       .then((outcome) => {
         this.devicesRunning--;
         const ended = outcome as DeviceOutcome;
-        if (ended.kind === 'failed') this.events.deviceFailed(name, ended.error);
+        if (ended.kind === 'failed' && !this.terminated.has(task.row)) this.events.deviceFailed(name, ended.error);
       });
-    this.leaving.push(done);
+    this.hardware.set(task.row, done);
   }
 }

@@ -1,5 +1,6 @@
 /** A hardware actor of a scenario on its own worker thread. */
 import { format } from 'node:util';
+import { threadId } from 'node:worker_threads';
 import { toError } from '../errors';
 import { type ErrorData, errorData } from '../run-result';
 import { type Device, freezeData, type ToolstackDomain } from '../scenario';
@@ -42,6 +43,7 @@ class ThreadDevice implements Device {
     this.name = task.name;
     this.args = freezeData(task.args);
     this.machine = new MachineThread(task);
+    this.machine.control.markStarted(task.row, threadId);
     const { hypervisor } = this.machine;
     this.domains = toolstackDomains(hypervisor, task.domains, (id) => hypervisor.vcpu(id, 0).domain.guest);
     this.numbers = new RandomStream(task.seed, task.row);

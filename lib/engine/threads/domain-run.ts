@@ -1,7 +1,9 @@
 /** One domain of a run, as the main thread keeps account of it: which vCPUs have ended how, and why it ends. */
-import type { HvDomain } from '../../hypervisor/machine';
+import { RUNSTATE_blocked, RUNSTATE_running } from '../../abi';
+import type { HvDomain, HvVcpu } from '../../hypervisor/machine';
+import { readPair } from '../../hypervisor/pairs';
 import { PauseFlag } from '../../hypervisor/platform';
-import { RunstateRecord } from '../../hypervisor/runstate';
+import { VCPU_RUNSTATE_TIME } from '../../hypervisor/state-layout';
 import { toError } from '../errors';
 import type { DomainPlan } from '../machine-plan';
 import { type DomainExit, type DomainResult, type ErrorData, errorData, type VcpuResult } from '../run-result';
@@ -122,19 +124,26 @@ export class DomainRun {
   }
 
   private vcpuResult(id: number, outcome: VcpuOutcome | undefined): VcpuResult {
-    const { control, hypervisor } = this.machine;
+    const { control } = this.machine;
     const slot = this.slot(id);
-    const runstate = new RunstateRecord();
-    hypervisor.runstates.get(hypervisor.vcpu(this.plan.config.id, id), runstate);
     return {
       id,
       ...(outcome?.kind === 'returned' && outcome.result !== undefined ? { result: outcome.result } : {}),
       upcalls: control.upcalls(slot),
       hypercalls: control.hypercalls(slot),
       events: control.eventsFor(slot),
-      blockedNs: runstate.blocked,
-      runningNs: runstate.running,
+      blockedNs: this.timeIn(id, RUNSTATE_blocked),
+      runningNs: this.timeIn(id, RUNSTATE_running),
     };
+  }
+
+  /**
+   * Time a vCPU spent in a state. Its lock is not taken: its thread has ended, perhaps while it held it.
+   * @param state - RUNSTATE_*
+   */
+  private timeIn(vcpu: number, state: number): number {
+    const { state: memory, vcpus } = this.domain;
+    return readPair(memory, (vcpus[vcpu] as HvVcpu).address + VCPU_RUNSTATE_TIME + state * 8);
   }
 }
 

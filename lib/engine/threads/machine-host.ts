@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { createMachineImage } from '../../hypervisor/image';
 import { initialiseMachine } from '../../hypervisor/start-of-day';
+import { openPatientMemory } from '../../memory/patient-memory';
 import { ScenarioError, toError } from '../errors';
 import type { MachinePlan } from '../machine-plan';
 import type { ToolstackDomain } from '../scenario';
@@ -57,7 +58,7 @@ export class MachineHost {
       output: this.output,
       originNs: monotonicNs(),
     };
-    this.machine = new MachineThread({ ...this.common, row: lastRow });
+    this.machine = new MachineThread({ ...this.common, row: lastRow }, undefined, openPatientMemory);
     this.machine.control.markTimerAwake();
     this.domains = plan.domains.map((domain, index) => new DomainRun(index, domain, this.machine));
     const { hypervisor } = this.machine;

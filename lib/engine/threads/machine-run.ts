@@ -8,6 +8,7 @@
  * switched off, and the run is over when its threads have gone.
  */
 import { SHUTDOWN_crash } from '../../abi';
+import { StuckLockError } from '../../memory/patient-memory';
 import { toError } from '../errors';
 import type { MachinePlan } from '../machine-plan';
 import { type ErrorData, errorData, failureOfDomains, type RunFailure, type RunResult } from '../run-result';
@@ -30,6 +31,8 @@ const LOOK_INTERVAL_MS = 50;
 const PROGRESS_INTERVAL_MS = 500;
 /** How long vCPUs that were told to leave have time to. */
 const GRACE_MS = 400;
+/** The same for a thread inside the hypervisor: it may hold a lock, and leaves soon unless it waits for one. */
+const HYPERVISOR_GRACE_MS = 4000;
 /** Timers are served from this long after the start at the latest, even if some vCPU's thread is still starting. */
 const TIMER_START_LIMIT_MS = 250;
 
@@ -121,8 +124,13 @@ export class MachineRun implements CrewEvents {
   private announceEnd(domain: DomainRun): void {
     const { sched } = this.host.machine.hypervisor;
     if (domain.exit().reason === 'completed') return;
-    sched.shutdownDomain(domain.domain, SHUTDOWN_crash);
-    sched.finaliseShutdown(domain.domain);
+    try {
+      sched.shutdownDomain(domain.domain, SHUTDOWN_crash);
+      sched.finaliseShutdown(domain.domain);
+    } catch (error) {
+      // A thread was ended while it held one of the locks: the news cannot be brought.
+      if (!(error instanceof StuckLockError)) throw error;
+    }
   }
 
   /** A thread has started, or has written something. */
@@ -133,18 +141,27 @@ export class MachineRun implements CrewEvents {
 
   /** What has to be looked at from time to time. */
   private look(): void {
-    const { domains, machine, startMs } = this.host;
+    const { domains, startMs } = this.host;
     const nowMs = performance.now();
     this.drain();
     if (nowMs - startMs > TIMER_START_LIMIT_MS) this.crew.startTimer();
     this.watchdog.tick(nowMs, domains);
     for (const domain of domains.filter(({ settled }) => !settled)) {
       if (!domain.ending) this.lookForHang(domain);
-      else if (domain.endingForMs(nowMs) < GRACE_MS) machine.stopVcpus(domain.index);
-      else for (const vcpu of domain.unsettled()) this.crew.terminate(domain, vcpu);
+      else this.pressOn(domain, domain.endingForMs(nowMs));
     }
     this.lookForDeadlock();
     this.reportProgress(nowMs);
+  }
+
+  /** Repeats the request to leave, and in the end ends the threads that do not heed it. */
+  private pressOn(domain: DomainRun, endingForMs: number): void {
+    const { machine } = this.host;
+    machine.stopVcpus(domain.index);
+    for (const vcpu of domain.unsettled()) {
+      const graceMs = machine.control.inHypervisor(domain.slot(vcpu)) ? HYPERVISOR_GRACE_MS : GRACE_MS;
+      if (endingForMs >= graceMs) this.crew.terminate(domain, vcpu);
+    }
   }
 
   private lookForHang(domain: DomainRun): void {

@@ -4,7 +4,7 @@
  */
 import { TextEncoder } from 'node:util';
 import { parentPort } from 'node:worker_threads';
-import { Hypervisor } from '../../hypervisor/hypervisor';
+import { Hypervisor, type OpenMemory } from '../../hypervisor/hypervisor';
 import type { MachineImage } from '../../hypervisor/image';
 import { type Observer, PauseFlag, type Platform, type VcpuRef } from '../../hypervisor/platform';
 import { openLeanMemory } from '../../memory/lean-memory';
@@ -49,6 +49,7 @@ export class MachineThread {
   constructor(
     private readonly task: MachineTask,
     private readonly sleeper?: Sleeper,
+    open: OpenMemory = openLeanMemory,
   ) {
     const { image } = task;
     this.control = new Control(task.control);
@@ -59,7 +60,7 @@ export class MachineThread {
       slot += config.vcpus;
       return slot - config.vcpus;
     });
-    this.hypervisor = new Hypervisor(image, openLeanMemory, this.platform(), this.observer());
+    this.hypervisor = new Hypervisor(image, open, this.platform(), this.observer());
   }
 
   /** Number of a vCPU among all vCPUs of the machine. */

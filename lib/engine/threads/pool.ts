@@ -12,7 +12,7 @@ import { Piscina } from 'piscina';
 const MAX_THREADS = 4096;
 const IDLE_TIMEOUT_MS = 10_000;
 
-/** What a thread can be: the exports of workers/machine.ts. */
+/** What a thread can be: the exports of workers/thread-roles.ts. */
 export type ThreadRole = 'vcpu' | 'timer' | 'device' | 'lockstep';
 
 /** The compiled worker, also when this file itself is executed as TypeScript. */

@@ -14,6 +14,7 @@
  * whenever the vCPU sleeps and armed again for the same time when it goes on, thousands of times a second; one
  * poke serves them all.
  */
+import { threadId } from 'node:worker_threads';
 import { type MachineTask, MachineThread } from './machine-thread';
 
 /** Waking this little too late is better than sleeping twice (ns). */
@@ -24,7 +25,7 @@ export type TimerTask = MachineTask;
 /** Runs until the hardware is stopped. The task of a worker thread. */
 export function runTimers(task: TimerTask): void {
   const { clock, control, hypervisor } = new MachineThread(task);
-  control.markTimerRuns();
+  control.markStarted(task.row, threadId);
   for (;;) {
     const wishNs = control.markTimerAwake();
     const sequence = control.timerSequence();

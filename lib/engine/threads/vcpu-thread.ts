@@ -114,12 +114,15 @@ class VcpuThread implements GuestHooks {
       const guest = guestFunction(this.task);
       this.parking.waitUntilRunnable();
       this.leaveIfStopped();
+      this.meter.enterHypervisor();
       sched.switchIn(this.current);
+      this.meter.leaveHypervisor();
       const result = guest(this.guest);
       if (!this.failed) return { kind: 'returned', result: requireData(result) };
     } catch (thrown) {
       if (thrown !== STOP_SIGNAL) this.fail(thrown);
     } finally {
+      this.meter.enterHypervisor();
       sched.switchOut(this.current);
       runstates.change(this.current, RUNSTATE_offline);
     }
@@ -149,7 +152,9 @@ class VcpuThread implements GuestHooks {
   }
 
   private leaveIfStopped(): void {
-    if (this.parking.stopping) throw STOP_SIGNAL;
+    if (!this.parking.stopping) return;
+    this.meter.leaveHypervisor();
+    throw STOP_SIGNAL;
   }
 
   // GuestHooks.
@@ -195,8 +200,11 @@ class VcpuThread implements GuestHooks {
   }
 
   log(values: readonly unknown[]): void {
+    const text = format(...values);
     this.meter.countLine();
-    this.machine.log(this.task.guestDomain.id, this.task.vcpuId, format(...values));
+    this.meter.enterHypervisor();
+    this.machine.log(this.task.guestDomain.id, this.task.vcpuId, text);
+    this.meter.leaveHypervisor();
   }
 
   cover(): void {}
