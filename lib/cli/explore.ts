@@ -11,6 +11,7 @@ import { UpcallError } from '../engine/errors';
 import {
   type ExploreOptions,
   type ExploreProgress,
+  HYPERCALL_STEPS,
   MEMORY_MODELS,
   STRATEGIES,
   type StrategyName,
@@ -34,6 +35,8 @@ const LONGEST_OUTCOME = 60;
 interface ExploreCommandOptions extends ScenarioOptions {
   readonly strategy: StrategyName;
   readonly memoryModel?: 'sc' | 'tso';
+  readonly hypercalls?: (typeof HYPERCALL_STEPS)[number];
+  readonly dataRaces?: boolean;
   readonly maxExecutions?: number;
   readonly maxSteps?: number;
   readonly preemptionBound?: number;
@@ -54,6 +57,12 @@ export function registerExplore(program: Command): void {
   addSeedOption(addScenarioOptions(command))
     .addOption(new Option('--strategy <name>', 'which interleaving comes next').choices(STRATEGIES).default('dpor'))
     .addOption(new Option('--memory-model <name>', 'order of plain accesses; default sc').choices(MEMORY_MODELS))
+    .addOption(
+      new Option('--hypercalls <how>', 'each access in the hypervisor a step, or each hypercall; default fine').choices(
+        HYPERCALL_STEPS,
+      ),
+    )
+    .option('--data-races', 'two plain accesses that nothing orders, one a write, are a failure')
     .option('--max-executions <n>', 'end the search after so many executions', integerFrom(1))
     .option('--max-steps <n>', 'steps after which an execution counts as a livelock', integerFrom(1))
     .option('--preemption-bound <n>', 'only schedules with at most so many preemptions (dfs)', integerFrom(0))
@@ -111,8 +120,10 @@ export async function usage<T>(call: () => T | Promise<T>): Promise<T> {
 }
 
 function exploreOptions(options: ExploreCommandOptions): ExploreOptions {
-  const { vcpus, abi, args, strategy, memoryModel, maxExecutions, maxSteps, preemptionBound, depth, seed } = options;
-  return { vcpus, abi, args, strategy, memoryModel, maxExecutions, maxSteps, preemptionBound, depth, seed };
+  const { vcpus, abi, args, strategy, memoryModel, hypercalls, dataRaces, seed } = options;
+  const { maxExecutions, maxSteps, preemptionBound, depth } = options;
+  const limits = { maxExecutions, maxSteps, preemptionBound, depth };
+  return { vcpus, abi, args, strategy, memoryModel, hypercalls, dataRaces, seed, ...limits };
 }
 
 function progressText(progress: ExploreProgress, strategy: StrategyName): string {

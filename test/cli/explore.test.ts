@@ -59,6 +59,26 @@ describe('upcall explore', () => {
     expect(held.outcomes[0]).to.include.all.keys('results', 'count');
   });
 
+  it('--hypercalls atomic needs fewer executions, and its token replays as it is', async () => {
+    const race = path.join(__dirname, '../../examples/races/r04-pending-cleared-after-handler.ts');
+    const result = await upcall('explore', race, '--hypercalls', 'atomic');
+    expect(result.status).to.equal(1);
+    expect((await upcall(...lastLine(result).split(' ').slice(1))).stdout).to.match(/^deadlock: /);
+    const count = async (how: string): Promise<number> => {
+      const { stdout } = await upcall('explore', race, '--args', '{"variant":"fixed"}', '--hypercalls', how, '--json');
+      const { executions, complete } = JSON.parse(stdout);
+      expect(complete).to.equal(true);
+      return executions;
+    };
+    expect(await count('atomic')).to.be.below(await count('fine'));
+  });
+
+  it('--data-races reports plain accesses that nothing orders', async () => {
+    const { status, stdout } = await upcall('explore', LOST_UPDATE, '--data-races');
+    expect(status).to.equal(1);
+    expect(stdout).to.match(/^data-race.*: vCPU \d .* total \(lost-update\.ts:\d+\).*nothing orders the two$/m);
+  });
+
   it('answers options that cannot be used with one line', async () => {
     await expectUsageError(
       ['explore', LOST_UPDATE, '--strategy', 'bfs'],
