@@ -109,23 +109,35 @@ export function expectSame(title: string, session: LockstepSession, inline: Inli
   if (inline.failure === null) expect(lockstep.results, title).to.deep.equal(inline.results);
 }
 
-/** Names, at some step of the schedule, an actor that cannot make it: the execution has to end just there. */
+/** Names, at some step of the schedule, an actor that cannot make it. */
 async function expectDivergence(title: string, session: LockstepSession, run: InlineRun, seed: number): Promise<void> {
   const rng = new Random(seed);
   const at = rng.below(run.steps.length);
-  const actors = run.schedule.actors.slice(0, at);
-  const { programs, engine } = session.machine;
-  const all = programs.length * (engine.state.tso ? 2 : 1) + 1;
-  const wrong = Array.from({ length: all }, (_, actor) => actor).filter(
-    (actor) => (((run.enabled[at] as number) >>> actor) & 1) === 0,
-  );
-  if (wrong.length === 0) return;
-  actors.push(wrong[rng.below(wrong.length)] as number);
-  const { divergedAt, failure, steps } = await session.run({ actors, choices: run.schedule.choices });
-  expect({ divergedAt, steps: steps.length }, `${title}: ${failure?.message}`).to.deep.equal({
-    divergedAt: at,
-    steps: at,
-  });
+  const wrong = unable(session, run, at);
+  if (wrong.length > 0) await expectEndAt(title, session, run, at, wrong[rng.below(wrong.length)] as number);
+}
+
+/** The actors that cannot make a step of the schedule. */
+function unable({ machine }: LockstepSession, run: InlineRun, at: number): number[] {
+  const { programs, engine } = machine;
+  const actors = programs.length * (engine.state.tso ? 2 : 1) + 1;
+  const enabled = run.enabled[at] as number;
+  return Array.from({ length: actors }, (_, actor) => actor).filter((actor) => ((enabled >>> actor) & 1) === 0);
+}
+
+/** The execution has to end just where the schedule names an actor that cannot go on. */
+async function expectEndAt(
+  title: string,
+  session: LockstepSession,
+  run: InlineRun,
+  at: number,
+  actor: number,
+): Promise<void> {
+  const { choices } = run.schedule;
+  const actors = [...run.schedule.actors.slice(0, at), actor];
+  const { divergedAt, failure, steps } = await session.run({ actors, choices });
+  const end = { divergedAt, steps: steps.length };
+  expect(end, `${title}, step ${at}: ${failure?.message}`).to.deep.equal({ divergedAt: at, steps: at });
 }
 
 function describeFailure(failure: EngineFailure | null): string {
