@@ -109,6 +109,21 @@ describe('scenario files', () => {
     for (let i = 0; i < 2; i++) expect((evaluateScenario(source).guest as () => number)()).to.equal(1);
   });
 
+  it('are bundled anew when one of their files has changed', async () => {
+    const name = file('changing/name.ts', `export const name = 'before';\n`);
+    const scenario = file(
+      'changing/scenario.ts',
+      `import { defineScenario } from 'upcall';\nimport { name } from './name';\n` +
+        `export default defineScenario({ name, guest() {} });\n`,
+    );
+    const first = await bundleScenario(scenario);
+    expect(await bundleScenario(scenario)).to.equal(first);
+    file('changing/name.ts', `export const name = 'afterwards';\n`);
+    expect(evaluateScenario(await bundleScenario(scenario)).name).to.equal('afterwards');
+    rmSync(name);
+    expect((await complaint(bundleScenario(scenario))).message).to.match(/Could not resolve/);
+  });
+
   const bad: readonly [string, string, string, string, RegExp][] = [
     ['a syntax error', 'syntax.ts', 'const a = 1;\nlet b = ;\n', 'SCENARIO_SYNTAX', /syntax\.ts:2:9: Unexpected ";"/],
     ['a missing import', 'lost.ts', `import './nowhere';\n`, 'SCENARIO_SYNTAX', /lost\.ts:1:8: Could not resolve/],
