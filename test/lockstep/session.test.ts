@@ -69,6 +69,21 @@ describe('A lockstep session', () => {
     expect(long.divergedAt).to.equal(-1);
   });
 
+  it('executes one schedule at a time', async () => {
+    const session = await faults('none', 'none');
+    const first = session.run(FIRST_THEN_SECOND);
+    const error = await session.run(FIRST_THEN_SECOND).catch((thrown: Error) => thrown);
+    expect(error).to.have.property('message', 'a lockstep session executes one schedule at a time');
+    expect((await first).failure).to.equal(null);
+  });
+
+  it('says so when it is closed during an execution', async () => {
+    const session = await faults('compute', 'none');
+    const running = session.run(FIRST_THEN_SECOND).catch((thrown: Error) => thrown);
+    await session.close();
+    expect(await running).to.have.property('message', 'the lockstep session was closed during an execution');
+  });
+
   it('hands over as often as the schedule changes programs', async () => {
     const session = await faults('none', 'none');
     const { switches, steps } = await session.run({ actors: [0, 1, 0, 0, 1, 1], choices: [] });

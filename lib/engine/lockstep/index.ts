@@ -9,3 +9,4 @@ export {
   type SessionOptions,
 } from './session';
 export { type LockstepStep, stepsOfState } from './steps';
+export { lockstepSwitchNs } from './switch-cost';

@@ -7,7 +7,7 @@ import { ENGINE_BYTES } from '../inline/ops';
 import type { RegionPlace } from '../inline/step-machine';
 
 /** A buffer and where it begins in the address space. */
-export interface RegionWindow {
+interface RegionWindow {
   readonly from: number;
   readonly to: number;
   readonly memory: AtomicsMemory;

@@ -103,6 +103,7 @@ export class LockstepSession {
   private readonly stallMs: number;
   private executions = 0;
   private usable = true;
+  private running = false;
   private closing: Promise<void> | undefined;
 
   /**
@@ -143,15 +144,23 @@ export class LockstepSession {
 
   /**
    * Executes one schedule, from the machine's start of day. One at a time.
-   * @throws Error after an execution that ended a thread, or was aborted, or when the session is closed
+   * @throws Error after an execution that ended a thread, or was aborted, when the session is closed, or while another
+   * execution runs
    */
   async run(schedule: LockstepSchedule, options: ExecutionOptions = {}): Promise<LockstepResult> {
     if (!this.usable) throw new Error('this lockstep session has ended: open another');
+    if (this.running) throw new Error('a lockstep session executes one schedule at a time');
     options.signal?.throwIfAborted();
-    this.begin(schedule, options.expected ?? []);
-    const departures = await this.watchOver(options.signal);
-    options.signal?.throwIfAborted();
-    return this.conclude(departures);
+    this.running = true;
+    try {
+      this.begin(schedule, options.expected ?? []);
+      const departures = await this.watchOver(options.signal);
+      options.signal?.throwIfAborted();
+      if (this.closing !== undefined) throw new Error('the lockstep session was closed during an execution');
+      return this.conclude(departures);
+    } finally {
+      this.running = false;
+    }
   }
 
   /** Ends the threads' part in this session; they stay warm for another. Resolves when they have left. */
