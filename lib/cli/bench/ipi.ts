@@ -7,13 +7,15 @@ import { compileFutexPingPong, peers } from './baselines';
 import { type BenchGroup, firstResult, runGuest } from './group';
 import { type BenchResult, measurePairs, type Pair } from './measure';
 
-const SLEEPING_ROUNDS = 2000;
-const SPINNING_ROUNDS = 30_000;
+/** Enough that compiled code is measured: the first some thousand rounds of a guest are interpreted. */
+const SLEEPING_ROUNDS = 10_000;
+const SPINNING_ROUNDS = 300_000;
+const WARM_UP_ROUNDS = 20_000;
 const IDLE_MS = 1500;
 
 function pairsOf(signal: AbortSignal): Pair[] {
   const ipi = (rounds: number, haltPolling: boolean) => async () =>
-    firstResult<number>(await runGuest('ipi', { args: { rounds, warmUp: rounds / 10 }, haltPolling, signal }));
+    firstResult<number>(await runGuest('ipi', { args: { rounds, warmUp: WARM_UP_ROUNDS }, haltPolling, signal }));
   const sleeping = ipi(SLEEPING_ROUNDS, false);
   const polling = ipi(SPINNING_ROUNDS, true);
   const unit = 'ns per round trip';

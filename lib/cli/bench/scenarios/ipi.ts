@@ -11,6 +11,8 @@ export default defineScenario({
     const { rounds, warmUp } = vcpu.domain.args;
     const { ports } = vcpu.words;
     const events = new Events(vcpu);
+    // As Linux does: the timer Xen starts by itself is not wanted.
+    vcpu.hypercall.vcpu.stopPeriodicTimer(vcpu.id);
     let received = 0;
     ports[vcpu.id]?.store(
       events.bindIpi(() => {
