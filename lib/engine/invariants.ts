@@ -62,9 +62,9 @@ import type { StepLimits } from './invariants/step-budget';
 import type { DomainPlan, MachinePlan } from './machine-plan';
 
 export type { Access, History } from './invariants/history';
-export { MachineView, type Peek } from './invariants/machine-view';
+export type { Peek } from './invariants/machine-view';
 export type { InvariantName, InvariantSpec } from './invariants/specs';
-export { StepBudget, type StepLimits } from './invariants/step-budget';
+export type { StepLimits } from './invariants/step-budget';
 
 /** Why an execution stops. */
 export type Moment = 'end' | 'quiescence' | 'cut-off';

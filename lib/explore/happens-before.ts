@@ -7,14 +7,8 @@
  * blocked vCPU, a spin loop), the pair is a race if the condition holds without the earlier step and what follows
  * from it; steps without which it does not hold are passed over, to find the one before which it did.
  */
-import {
-  LOG_AFTER,
-  LOG_OPERAND,
-  LOG_RESULT,
-  type MachineState,
-  RECORD,
-  released,
-} from '../engine/inline/machine-state';
+import type { MachineState } from '../engine/inline/machine-state';
+import { LOG_AFTER, LOG_OPERAND, LOG_RESULT, RECORD } from '../engine/inline/operation-log';
 import {
   byteFoot,
   DEADLINE_ADDRESS,
@@ -34,6 +28,7 @@ import {
   WRITES,
   wordFoot,
 } from '../engine/inline/ops';
+import { released } from '../engine/inline/readiness';
 
 const LINK = 3;
 

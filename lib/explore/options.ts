@@ -1,6 +1,6 @@
 /** What `explore` can be told, checked, with the defaults. */
 import { UpcallError } from '../engine/errors';
-import type { HypercallSteps, MemoryModel } from '../engine/inline/machine-state';
+import type { HypercallSteps, MemoryModel } from '../engine/inline/event-stack';
 import type { Strategy } from '../engine/inline/strategy';
 import type { ScenarioOptions } from '../engine/machine-plan';
 import { DfsStrategy } from './dfs';

@@ -1,6 +1,7 @@
 /** What an exploration comes to: data, and what `explore --json` prints. */
+
+import type { MemoryModel } from '../engine/inline/event-stack';
 import type { FailureKind } from '../engine/inline/inline-engine';
-import type { MemoryModel } from '../engine/inline/machine-state';
 import type { StrategyName } from './options';
 import type { Trace } from './trace';
 

@@ -8,7 +8,7 @@
  * choices are hex digits or `x` for none; the check is over everything before it, so that a token cut off or mistyped is noticed.
  */
 import { UpcallError } from '../engine/errors';
-import type { HypercallSteps, MemoryModel } from '../engine/inline/machine-state';
+import type { HypercallSteps, MemoryModel } from '../engine/inline/event-stack';
 
 export interface Schedule {
   readonly memoryModel: MemoryModel;

@@ -3,7 +3,8 @@
  * done and, when the schedule is used up, goes on with the actor of the last event: what shrinking tries out.
  */
 
-import { LOG_RESULT, type MachineState, RECORD } from '../engine/inline/machine-state';
+import type { MachineState } from '../engine/inline/machine-state';
+import { LOG_RESULT, RECORD } from '../engine/inline/operation-log';
 import { isBracket, KIND_MASK, Op } from '../engine/inline/ops';
 import type { Strategy } from '../engine/inline/strategy';
 

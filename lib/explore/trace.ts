@@ -7,7 +7,7 @@
  */
 import type { EngineFailure, FailureKind } from '../engine/inline/inline-engine';
 import { InlineMachine, type MachineSetup, type MarkKind } from '../engine/inline/inline-machine';
-import { LOG_OPERAND, LOG_RESULT, RECORD } from '../engine/inline/machine-state';
+import { LOG_OPERAND, LOG_RESULT, RECORD } from '../engine/inline/operation-log';
 import { ACCESS, isBracket, KIND_BITS, KIND_MASK, NARROW, Op, opName, WRITES } from '../engine/inline/ops';
 import { BUNDLE_SCHEME, mapStack } from '../engine/scenario-source';
 import { MachineNames } from './machine-names';

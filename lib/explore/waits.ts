@@ -4,7 +4,7 @@
  */
 import { ECS_FREE } from '../abi/event-channel';
 import type { InlineMachine } from '../engine/inline/inline-machine';
-import { LOG_OPERAND, RECORD } from '../engine/inline/machine-state';
+import { LOG_OPERAND, RECORD } from '../engine/inline/operation-log';
 import { ENGINE_BYTES, KIND_BITS, KIND_MASK, LOOKS, Op, opName } from '../engine/inline/ops';
 import type { MachinePlan } from '../engine/machine-plan';
 import type { HvVcpu } from '../hypervisor/hypervisor';

@@ -26,10 +26,7 @@ import { VcpuState } from './vcpu-state';
 import { isGlobalVirq, isVcpuVirq, isVirq, Virqs } from './virq';
 import { XenVersion } from './xen-version';
 
-export { PortStatus } from './event-channel';
 export type { HvDomain, HvVcpu, OpenMemory, Region } from './machine';
-export { RunstateRecord } from './runstate';
-export { initialiseMachine, resetMachine } from './start-of-day';
 
 export class Hypervisor {
   readonly machine: Machine;

@@ -1,6 +1,6 @@
 /** The command that replays an execution, as a shell takes it. */
 
-import type { MemoryModel } from '../engine/inline/machine-state';
+import type { MemoryModel } from '../engine/inline/event-stack';
 import type { ScenarioOptions } from '../engine/machine-plan';
 import { shorten } from '../engine/scenario-source';
 

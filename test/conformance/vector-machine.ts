@@ -3,7 +3,7 @@
  * own ports, and every changed word of guest memory.
  */
 
-import { type HvDomain, type HvVcpu, Hypervisor, initialiseMachine } from '../../lib/hypervisor/hypervisor';
+import { type HvDomain, type HvVcpu, Hypervisor } from '../../lib/hypervisor/hypervisor';
 import {
   createMachineImage,
   type DomainConfig,
@@ -12,6 +12,7 @@ import {
   PAGE_BYTES,
 } from '../../lib/hypervisor/image';
 import { type Observer, PauseFlag, type Platform } from '../../lib/hypervisor/platform';
+import { initialiseMachine } from '../../lib/hypervisor/start-of-day';
 import { AtomicsMemory } from '../../lib/memory/atomics-memory';
 import { type Sequence, type VectorDomain, VectorFormatError } from './vectors';
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { StepBudget } from '../../lib/engine/invariants';
+import { StepBudget } from '../../lib/engine/invariants/step-budget';
 import { defineScenario } from '../../lib/engine/scenario';
 
 describe('StepBudget', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { MemoryModel } from '../../lib/engine/inline/machine-state';
+import type { MemoryModel } from '../../lib/engine/inline/event-stack';
 import { DporStrategy } from '../../lib/explore/dpor';
 import { at, exploreBare } from './support/bare';
 import { litmus } from './support/litmus-program';

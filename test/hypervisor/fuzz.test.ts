@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { ABI_NAMES, type AbiName, HYPERCALLS, HypercallError } from '../../lib/abi';
 import type { Hypercalls } from '../../lib/guest/vcpu';
 import { createHypercalls } from '../../lib/hypervisor/hypercalls';
-import { resetMachine } from '../../lib/hypervisor/hypervisor';
 import { domainConfig } from '../../lib/hypervisor/image';
+import { resetMachine } from '../../lib/hypervisor/start-of-day';
 import { TestMachine } from './support/machine';
 
 const LONG = process.env.UPCALL_LONG === '1';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { PortStatus } from '../../lib/hypervisor/event-channel';
 import type { HvDomain, HvVcpu } from '../../lib/hypervisor/hypervisor';
-import { PortStatus } from '../../lib/hypervisor/hypervisor';
 import { quiet, TestMachine } from './support/machine';
 import { Model, type ModelConfig, type ModelDomain, SELF } from './support/model';
 

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { type AbiName, Errno, layoutOf, RUNSTATE, VMASST } from '../../lib/abi';
-import { type HvVcpu, RunstateRecord } from '../../lib/hypervisor/hypervisor';
+import type { HvVcpu } from '../../lib/hypervisor/hypervisor';
+import { RunstateRecord } from '../../lib/hypervisor/runstate';
 import { vmAssist } from '../../lib/hypervisor/vm-assist';
 import { AtomicsMemory } from '../../lib/memory/atomics-memory';
 import { quiet, TestMachine } from './support/machine';

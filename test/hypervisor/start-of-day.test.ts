@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { ABI_NAMES, DOMID_SELF, layoutOf } from '../../lib/abi';
-import { Hypervisor, initialiseMachine, resetMachine } from '../../lib/hypervisor/hypervisor';
+import { Hypervisor } from '../../lib/hypervisor/hypervisor';
 import { createMachineImage, type DomainConfig, domainConfig } from '../../lib/hypervisor/image';
+import { initialiseMachine, resetMachine } from '../../lib/hypervisor/start-of-day';
 import { CHANNEL, DOMAIN, IRQ, MACHINE, PIRQ, VCPU } from '../../lib/hypervisor/state-layout';
 import { AtomicsMemory } from '../../lib/memory/atomics-memory';
 import { TestMachine, TestPlatform } from './support/machine';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { ABI_NAMES, Errno, SHUTDOWN_poweroff } from '../../lib/abi';
-import { RunstateRecord } from '../../lib/hypervisor/hypervisor';
 import { PauseFlag } from '../../lib/hypervisor/platform';
+import { RunstateRecord } from '../../lib/hypervisor/runstate';
 import { quiet, TestMachine } from './support/machine';
 
 const { EACCES, EBUSY, EEXIST, EINVAL, ENOENT, ENXIO } = Errno;

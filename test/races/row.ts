@@ -1,6 +1,7 @@
 /** One row of the gallery's table: a race of examples/races and what exploration has to say about it. */
+
+import type { MemoryModel } from '../../lib/engine/inline/event-stack';
 import type { FailureKind } from '../../lib/engine/inline/inline-engine';
-import type { MemoryModel } from '../../lib/engine/inline/machine-state';
 
 /** Executions within which a strategy finds the fault, under the first of the row's memory models. */
 export interface Budget {

@@ -6,9 +6,10 @@
 import { type GuestHooks, GuestVcpu, type GuestVcpuParts } from '../../lib/engine/guest-vcpu';
 import type { WordsSpec } from '../../lib/engine/scenario';
 import { layOutWords } from '../../lib/engine/words';
-import { type HvVcpu, Hypervisor, initialiseMachine } from '../../lib/hypervisor/hypervisor';
+import { type HvVcpu, Hypervisor } from '../../lib/hypervisor/hypervisor';
 import { createMachineImage, type DomainConfig, domainConfig } from '../../lib/hypervisor/image';
 import { PauseFlag, type VcpuRef } from '../../lib/hypervisor/platform';
+import { initialiseMachine } from '../../lib/hypervisor/start-of-day';
 import { AtomicsMemory } from '../../lib/memory/atomics-memory';
 import type { Memory } from '../../lib/memory/memory';
 

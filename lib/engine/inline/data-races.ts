@@ -9,7 +9,8 @@
  * The hypervisor's own plain accesses do not count: they follow protocols of versions and locks that Xen has. Under TSO an
  * access takes place where the program makes it.
  */
-import { LOG_EXPECTED, LOG_RESULT, LOG_TAG, type MachineState, RECORD } from './machine-state';
+import type { MachineState } from './machine-state';
+import { LOG_EXPECTED, LOG_RESULT, LOG_TAG, RECORD } from './operation-log';
 import { BY_HYPERVISOR, DEADLINE_ADDRESS, isBracket, KIND_BITS, KIND_MASK, NARROW, Op } from './ops';
 
 /** Two operations, by their numbers in the execution (brackets of atomic hypercalls not counted), and who made them. */

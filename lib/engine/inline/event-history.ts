@@ -5,7 +5,8 @@
  */
 import type { Region } from '../../hypervisor/hypervisor';
 import type { Access, History } from '../invariants/history';
-import { LOG_AFTER, LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, type MachineState, RECORD } from './machine-state';
+import type { MachineState } from './machine-state';
+import { LOG_AFTER, LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, RECORD } from './operation-log';
 import {
   ACCESS,
   byteFoot,

@@ -14,7 +14,8 @@
  */
 import { type EngineFailure, type FailureKind, promiseReturned } from './failure';
 import { InlineMemory } from './inline-memory';
-import { LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, MachineState, RECORD } from './machine-state';
+import { MachineState } from './machine-state';
+import { LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, RECORD } from './operation-log';
 import { describeOp, ENGINE_BYTES, KIND_BITS, Op } from './ops';
 import { chooseDigits, type Program, type StepEngine } from './step-engine';
 import type { Strategy } from './strategy';

@@ -32,11 +32,6 @@ import { ACCESS, byteFoot, KIND_BITS, KIND_MASK, NARROW, Op, READS, TICK_ADDRESS
 import { Readiness } from './readiness';
 import { SectionFoot } from './section-foot';
 
-export type { HypercallSteps, MemoryModel } from './event-stack';
-export * from './operation-log';
-export { SPIN_TICK_NS } from './operations';
-export { AWAIT_STOP, released } from './readiness';
-
 export class MachineState extends Readiness {
   readonly cache: OpCache;
   /** What programs returned or threw: slots 0..programs-1 for those outside the cache. */

@@ -9,27 +9,23 @@
  * that wants it sets it. Timers and devices step at most {@link MachineSetup.hardwareSteps} times per execution.
  */
 import { format } from 'node:util';
-import { type HvVcpu, Hypervisor, initialiseMachine, type Region } from '../../hypervisor/hypervisor';
+import { type HvVcpu, Hypervisor, type Region } from '../../hypervisor/hypervisor';
 import { createMachineImage, type MachineImage } from '../../hypervisor/image';
 import { PauseFlag, type Platform } from '../../hypervisor/platform';
+import { initialiseMachine } from '../../hypervisor/start-of-day';
 import { GuestAssertionError, toError } from '../errors';
 import { type GuestHooks, GuestVcpu } from '../guest-vcpu';
-import {
-  checkInvariants,
-  MachineView,
-  type Moment,
-  type PreparedInvariants,
-  prepareInvariants,
-  StepBudget,
-} from '../invariants';
+import { checkInvariants, type Moment, type PreparedInvariants, prepareInvariants } from '../invariants';
+import { MachineView } from '../invariants/machine-view';
+import { StepBudget } from '../invariants/step-budget';
 import type { DomainPlan, MachinePlan } from '../machine-plan';
 import { Random } from '../rng';
 import type { Device, ToolstackDomain } from '../scenario';
 import { checkContext, describeDomains, firstDomain, setupContext, toolstackDomains } from '../toolstack';
 import { initialiseWords } from '../words';
 import { EventHistory, type EventSource } from './event-history';
+import type { HypercallSteps, MemoryModel } from './event-stack';
 import { InlineMemory } from './inline-memory';
-import type { HypercallSteps, MemoryModel } from './machine-state';
 import { BY_HYPERVISOR, ENGINE_BYTES, Op, opName } from './ops';
 import type { Program, StepEngine } from './step-engine';
 import { HypervisorMemory, UpcallLook, WindowMemory } from './vcpu-memory';

@@ -3,6 +3,7 @@
  */
 import type { Moment } from '../invariants';
 import { DataRaces } from './data-races';
+import type { HypercallSteps, MemoryModel } from './event-stack';
 import {
   brokenInvariant,
   dataRace,
@@ -13,7 +14,7 @@ import {
   spinningInVain,
   VAIN_TICKS,
 } from './failure';
-import type { HypercallSteps, MachineState, MemoryModel } from './machine-state';
+import type { MachineState } from './machine-state';
 import { Op, opName } from './ops';
 import type { Program } from './step-engine';
 

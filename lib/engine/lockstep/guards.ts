@@ -4,8 +4,8 @@
  * ask about anybody.
  */
 
-import { released } from '../inline/machine-state';
 import { DRAINS, GUARDED, KIND_BITS, KIND_MASK, LOOKS, NARROW, NOTIFIED, Op } from '../inline/ops';
+import { released } from '../inline/readiness';
 import type { RegionMemory } from './region-memory';
 import { EVENT, EVENT_AFTER, EVENT_PREVIOUS, EVENT_RESULT, EVENT_TAG, type SharedWords } from './shared-words';
 import type { StoreBuffers } from './store-buffers';

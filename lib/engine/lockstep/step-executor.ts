@@ -7,7 +7,7 @@
  */
 
 import type { AtomicsMemory } from '../../memory/atomics-memory';
-import { SPIN_TICK_NS } from '../inline/machine-state';
+import { SPIN_TICK_NS } from '../inline/operations';
 import { ENGINE_BYTES, KIND_BITS, KIND_MASK, NARROW, NOTIFIED, Op } from '../inline/ops';
 import type { Guards } from './guards';
 import type { RegionMemory } from './region-memory';

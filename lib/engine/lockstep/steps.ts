@@ -1,6 +1,7 @@
 /** The steps of an execution as data: what both deterministic engines can be compared by. */
 import type { EventSource } from '../inline/event-history';
-import { LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, type MachineState, RECORD } from '../inline/machine-state';
+import type { MachineState } from '../inline/machine-state';
+import { LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, RECORD } from '../inline/operation-log';
 import { KIND_MASK, Op } from '../inline/ops';
 import {
   EVENT,

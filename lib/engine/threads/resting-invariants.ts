@@ -4,7 +4,8 @@
  */
 import type { Hypervisor } from '../../hypervisor/hypervisor';
 import type { HvDomain } from '../../hypervisor/machine';
-import { checkInvariants, MachineView, type Moment, prepareInvariants } from '../invariants';
+import { checkInvariants, type Moment, prepareInvariants } from '../invariants';
+import { MachineView } from '../invariants/machine-view';
 import type { MachinePlan } from '../machine-plan';
 
 /** A sentence about what is broken, or undefined. */

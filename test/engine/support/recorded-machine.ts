@@ -2,24 +2,14 @@
  * A machine on one thread that records every access as a history, for tests of the invariants: who acts is what the
  * test says, the hypervisor is the real one.
  */
-import {
-  type Access,
-  type History,
-  MachineView,
-  type PreparedInvariants,
-  prepareInvariants,
-} from '../../../lib/engine/invariants';
+import { type Access, type History, type PreparedInvariants, prepareInvariants } from '../../../lib/engine/invariants';
+import { MachineView } from '../../../lib/engine/invariants/machine-view';
 import type { InvariantSpec } from '../../../lib/engine/invariants/specs';
 import { planMachine } from '../../../lib/engine/machine-plan';
 import { defineScenario, type WordsSpec } from '../../../lib/engine/scenario';
-import {
-  type HvDomain,
-  type HvVcpu,
-  Hypervisor,
-  initialiseMachine,
-  type Region,
-} from '../../../lib/hypervisor/hypervisor';
+import { type HvDomain, type HvVcpu, Hypervisor, type Region } from '../../../lib/hypervisor/hypervisor';
 import { createMachineImage } from '../../../lib/hypervisor/image';
+import { initialiseMachine } from '../../../lib/hypervisor/start-of-day';
 import { AtomicsMemory } from '../../../lib/memory/atomics-memory';
 import type { LockableMemory } from '../../../lib/memory/memory';
 

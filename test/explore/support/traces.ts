@@ -1,6 +1,6 @@
 /** Mazurkiewicz traces, the slow and obvious way: the reference the reduction is compared with. */
 import type { InlineEngine } from '../../../lib/engine/inline/inline-engine';
-import { LOG_EXTRA, LOG_RESULT, RECORD } from '../../../lib/engine/inline/machine-state';
+import { LOG_EXTRA, LOG_RESULT, RECORD } from '../../../lib/engine/inline/operation-log';
 import { DRAINS } from '../../../lib/engine/inline/ops';
 
 /**

@@ -3,13 +3,7 @@
  * test's `asleep` instead.
  */
 import { layoutOf } from '../../../lib/abi';
-import {
-  type HvDomain,
-  type HvVcpu,
-  Hypervisor,
-  initialiseMachine,
-  type OpenMemory,
-} from '../../../lib/hypervisor/hypervisor';
+import { type HvDomain, type HvVcpu, Hypervisor, type OpenMemory } from '../../../lib/hypervisor/hypervisor';
 import {
   createMachineImage,
   type DomainConfig,
@@ -17,6 +11,7 @@ import {
   type MachineOptions,
 } from '../../../lib/hypervisor/image';
 import { type Observer, PauseFlag, type Platform, type VcpuRef } from '../../../lib/hypervisor/platform';
+import { initialiseMachine } from '../../../lib/hypervisor/start-of-day';
 import { AtomicsMemory } from '../../../lib/memory/atomics-memory';
 
 export class TestPlatform implements Platform {

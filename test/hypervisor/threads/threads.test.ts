@@ -2,8 +2,9 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { ECS_FREE, ECS_INTERDOMAIN, ECS_RESERVED, ECS_VIRQ, NR_VIRQS } from '../../../lib/abi';
-import { type HvDomain, Hypervisor, initialiseMachine } from '../../../lib/hypervisor/hypervisor';
+import { type HvDomain, Hypervisor } from '../../../lib/hypervisor/hypervisor';
 import { createMachineImage } from '../../../lib/hypervisor/image';
+import { initialiseMachine } from '../../../lib/hypervisor/start-of-day';
 import {
   CHANNEL_LOCK,
   CHANNEL_NOTIFY_VCPU_ID,

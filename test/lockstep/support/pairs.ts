@@ -1,8 +1,8 @@
 /** Executes random schedules of a scenario in both deterministic engines and compares all there is to compare. */
 import { expect } from 'chai';
+import type { MemoryModel } from '../../../lib/engine/inline/event-stack';
 import type { EngineFailure } from '../../../lib/engine/inline/failure';
 import { InlineMachine } from '../../../lib/engine/inline/inline-machine';
-import type { MemoryModel } from '../../../lib/engine/inline/machine-state';
 import { describeOp, ENGINE_BYTES } from '../../../lib/engine/inline/ops';
 import {
   type LockstepResult,
