@@ -11,6 +11,7 @@ import { Random } from '../engine/rng';
 export class RandomStrategy implements Strategy {
   readonly name = 'random';
   readonly eager = false;
+  readonly forgets = true;
   readonly blocked = 0;
   private readonly rng: Random;
   private state!: MachineState;

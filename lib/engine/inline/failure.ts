@@ -73,6 +73,18 @@ export function dataRace(race: DataRace, programs: readonly Program[]): EngineFa
   return { kind: 'data-race', message: `nothing orders ${first} and ${second}`, actor: secondActor, race };
 }
 
+/** A program kept the engine from suspending it. */
+export function swallowedUnwinding(actor: number): EngineFailure {
+  const message = 'swallowed the exception by which the engine suspends it: a catch without rethrow';
+  return { kind: 'nondeterminism', message, actor };
+}
+
+/** @param difference - what a program did, and what it had done before after the same results */
+export function nondeterminism(difference: string, actor: number): EngineFailure {
+  const hint = 'Guests keep state inside the guest function or in shared memory; time and chance come from the vCPU.';
+  return { kind: 'nondeterminism', message: `${difference}. ${hint}`, actor };
+}
+
 /** @param sentence - what checkInvariants returned */
 export function brokenInvariant(sentence: string): EngineFailure {
   return { kind: 'invariant', message: sentence, actor: -1 };

@@ -9,15 +9,18 @@
  *  - else the program is called again, on top of the stack, and its operations are answered from its log until
  *    the log runs out.
  * Very often not even that is needed: histories repeat between executions, and the state's {@link OpCache}
- * remembers what followed them. The next execution shares a prefix with the last one; it starts by taking back the
+ * remembers what followed them; and where the strategy allows it, what usually follows is guessed and checked later
+ * (see guesses.ts). The next execution shares a prefix with the last one; it starts by taking back the
  * events after the prefix, wherever on the stack the engine happens to be.
  */
-import { type EngineFailure, type FailureKind, promiseReturned } from './failure';
+import { type EngineFailure, type FailureKind, nondeterminism, promiseReturned, swallowedUnwinding } from './failure';
 import { InlineMemory } from './inline-memory';
+import { InlineSteps } from './inline-steps';
 import { MachineState } from './machine-state';
+import { Notes } from './notes';
 import { LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, RECORD } from './operation-log';
-import { describeOp, ENGINE_BYTES, KIND_BITS, Op } from './ops';
-import { chooseDigits, type Program, type StepEngine } from './step-engine';
+import { describeOp, ENGINE_BYTES, Op } from './ops';
+import type { Program, StepEngine } from './step-engine';
 import type { Strategy } from './strategy';
 import { type EngineOptions, Verdict } from './verdict';
 
@@ -50,7 +53,7 @@ export interface ExecutionSink {
   executionDone(failure: EngineFailure | null, blocked: boolean): boolean;
 }
 
-export class InlineEngine implements StepEngine {
+export class InlineEngine extends InlineSteps implements StepEngine {
   readonly state: MachineState;
   private mode: number = Mode.DIRECT;
   /** Actor, log and position of the program being re-run; at `limit` the log has run out. */
@@ -69,6 +72,9 @@ export class InlineEngine implements StepEngine {
   private wanted = -1;
   /** The newest event is an atomic hypercall that has yet to be executed to its end. */
   private open = false;
+  /** The program wanted is run to check guesses; the strategy has not chosen it. */
+  private asking = false;
+  private readonly notes = new Notes();
   private stopping = false;
   private strategy!: Strategy;
   private sink!: ExecutionSink;
@@ -82,6 +88,7 @@ export class InlineEngine implements StepEngine {
     private readonly programs: readonly Program[],
     private readonly options: EngineOptions = {},
   ) {
+    super();
     this.state = new MachineState(
       ENGINE_BYTES + bytes,
       programs.length,
@@ -129,42 +136,12 @@ export class InlineEngine implements StepEngine {
     if (at < this.limit) {
       const log = this.log;
       if (log[at + LOG_TAG] !== tag || log[at + LOG_OPERAND] !== operand || log[at + LOG_EXPECTED] !== expected) {
-        this.diverged(tag, operand);
+        return this.diverged(tag, operand, expected);
       }
       this.cursor = at + RECORD;
       return log[at + LOG_RESULT] as number;
     }
     return this.drive(tag, operand, expected);
-  }
-
-  /** A nondeterministic choice below `count`. Large ones are made digit by digit. */
-  choose(count: number): number {
-    return chooseDigits((alternatives) => this.step(Op.CHOOSE, alternatives, 0), count);
-  }
-
-  relax(): void {
-    this.step(Op.RELAX, 0, 0);
-  }
-
-  /** System time (ns). */
-  now(): number {
-    return this.state.numbers.value(this.step(Op.NOW | (4 << KIND_BITS), 0, 0));
-  }
-
-  /** Arms the timer for system time `deadlineNs`; Infinity stops it. */
-  timerSet(deadlineNs: number): void {
-    const id = Number.isFinite(deadlineNs) ? this.state.numbers.intern(deadlineNs) : 0;
-    this.step(Op.TIMER_SET | (8 << KIND_BITS), id, 0);
-  }
-
-  /** Waits until the timer is armed and then until it expires: the time. */
-  timerWait(): number {
-    return this.state.numbers.value(this.step(Op.TIMER_WAIT | (8 << KIND_BITS), 0, 0));
-  }
-
-  /** Lets time pass. */
-  sleep(ns: number): void {
-    this.step(Op.SLEEP | (4 << KIND_BITS), this.state.numbers.intern(ns), 0);
   }
 
   /** Runs code outside any execution, its accesses executed at once; what it writes stays. */
@@ -184,6 +161,9 @@ export class InlineEngine implements StepEngine {
       this.strategy = strategy;
       strategy.attach(this.state);
       strategy.begin();
+      // An atomic hypercall is one event of many operations; a listener is told of operations when they are made.
+      const { hypercalls, onOperation } = this.options;
+      if (strategy.forgets === true && hypercalls !== 'atomic' && onOperation === undefined) this.state.guess();
     }
     this.sink = sink;
     this.until = until;
@@ -259,6 +239,10 @@ export class InlineEngine implements StepEngine {
           this.goOn(actor);
           continue;
         }
+        if (this.asking) {
+          this.asking = false;
+          continue;
+        }
         if (this.strategy.eager || !state.isEnabled(actor)) continue;
       }
       const choice = state.kind(actor) === Op.CHOOSE ? this.strategy.chooseValue(actor, this.pendingOperand(actor)) : 0;
@@ -315,7 +299,7 @@ export class InlineEngine implements StepEngine {
     let value: unknown;
     try {
       value = (this.programs[program] as Program).run();
-      if (this.mode === Mode.UNWINDING) this.swallowed(program);
+      if (this.mode === Mode.UNWINDING) this.verdict.fail(swallowedUnwinding(program));
     } catch (error) {
       kind = Op.CRASH;
       value = error;
@@ -330,13 +314,8 @@ export class InlineEngine implements StepEngine {
     if (this.frameLevel[program] === level + 1) this.frameLevel[program] = 0;
   }
 
-  private swallowed(program: number): void {
-    const message = 'swallowed the exception by which the engine suspends it: a catch without rethrow';
-    this.verdict.fail({ kind: 'nondeterminism', message, actor: program });
-  }
-
   private ended(program: number, kind: number, value: unknown): void {
-    if (this.cursor < this.limit) {
+    if (this.cursor < this.limit && !this.takeBackGuess()) {
       const tag = this.log[this.cursor + LOG_TAG] as number;
       this.nondeterministic(program, `ended where an earlier run of the same schedule went on with ${describeOp(tag)}`);
       return;
@@ -349,14 +328,45 @@ export class InlineEngine implements StepEngine {
     this.state.setEnd(program, kind, value);
   }
 
-  private diverged(tag: number, operand: number): never {
+  /** The running program does something else than its log says: a guess was wrong, or the program is not deterministic. */
+  private diverged(tag: number, operand: number, expected: number): number {
+    if (this.takeBackGuess()) return this.drive(tag, operand, expected);
     const log = this.log;
     const at = this.cursor;
     const was = `${describeOp(log[at + LOG_TAG] as number)} operand ${log[at + LOG_OPERAND]}`;
-    const message = `made ${describeOp(tag)} operand ${operand} where an earlier run of the same schedule made ${was}`;
-    this.nondeterministic(this.current, message);
+    const made = `made ${describeOp(tag)} operand ${operand}`;
+    this.nondeterministic(this.current, `${made} where an earlier run of the same schedule made ${was}`);
     this.startUnwinding(0);
     throw UNWIND;
+  }
+
+  /** If the running program's next record is a guess: back to before it was executed. Returns false if it is none. */
+  private takeBackGuess(): boolean {
+    const { state, current } = this;
+    const position = this.cursor / RECORD;
+    if (!state.isGuess(current, position)) return false;
+    state.wasWrong(current, position);
+    const depth = state.eventOf(current, position);
+    this.steps -= state.depth - depth;
+    this.rewind(depth);
+    this.notes.takeBack(depth);
+    this.wanted = -1;
+    this.asking = false;
+    return true;
+  }
+
+  whenSure(act: () => void): void {
+    const { state, current } = this;
+    if (this.mode !== Mode.RUNNING || state.guessed === 0 || this.cursor === 0) act();
+    else this.notes.add(state.eventOf(current, this.cursor / RECORD - 1), act);
+  }
+
+  /** Runs, before anything else, the program whose guesses are the oldest. */
+  private askFirst(): number {
+    const program = this.state.firstToAsk();
+    this.state.ask(program);
+    this.asking = true;
+    return program;
   }
 
   /**
@@ -365,17 +375,20 @@ export class InlineEngine implements StepEngine {
    */
   abort(kind: FailureKind, error: Error): never {
     if (this.mode === Mode.RUNNING) {
+      if (this.cursor < this.limit) this.takeBackGuess();
+      else this.state.confirm(this.current);
+      if (this.state.guessed !== 0) {
+        // Others may have led it here by what they will turn out not to do.
+        this.state.ask(this.current);
+        this.wanted = this.askFirst();
+        this.startUnwinding(0);
+        throw UNWIND;
+      }
       this.verdict.fail({ kind, message: error.message, actor: this.current, error });
       this.stopping = this.finish(false);
       this.startUnwinding(0);
     }
     throw UNWIND;
-  }
-
-  /** Waits for ever: a daemon that has had its share. Whether any did is told by {@link parked}. */
-  park(): never {
-    this.step(Op.PARK, 0, 0);
-    throw new Error('inline engine: a parked program went on');
   }
 
   /** True when a daemon is parked in the execution that has just ended: it would have gone on. */
@@ -387,9 +400,8 @@ export class InlineEngine implements StepEngine {
     return false;
   }
 
-  private nondeterministic(program: number, message: string): void {
-    const hint = 'Guests keep state inside the guest function or in shared memory; time and chance come from the vCPU.';
-    this.verdict.fail({ kind: 'nondeterminism', message: `${message}. ${hint}`, actor: program });
+  private nondeterministic(program: number, difference: string): void {
+    this.verdict.fail(nondeterminism(difference, program));
     this.stopping = this.finish(false);
   }
 
@@ -409,7 +421,9 @@ export class InlineEngine implements StepEngine {
     const state = this.state;
     for (;;) {
       if (this.strategy.eager && state.unknown !== 0) return 31 - Math.clz32(state.unknown & -state.unknown);
-      const enabled = this.verdict.goingOn(state.enabled(), this.strategy.runsDaemonsOut === true);
+      const able = state.enabled();
+      if (state.guessed !== 0 && this.verdict.decides(able)) return this.askFirst();
+      const enabled = this.verdict.goingOn(able, this.strategy.runsDaemonsOut === true);
       if (enabled !== 0) {
         const actor = this.strategy.choose(enabled);
         if (actor >= 0) return actor;
@@ -439,6 +453,8 @@ export class InlineEngine implements StepEngine {
     if (this.open) this.closeEvent();
     const failure = this.verdict.take(blocked);
     this.wanted = -1;
+    this.asking = false;
+    this.notes.settle();
     const strategy = this.strategy;
     strategy.end();
     const stop = this.sink.executionDone(failure, blocked);

@@ -16,6 +16,7 @@
  * The last actor is time: it steps only when all that could go on are spinning, and lets each of them look again.
  */
 import type { MemoryModel } from './event-stack';
+import { Guesses } from './guesses';
 import { OpCache } from './op-cache';
 import {
   LOG_AFTER,
@@ -40,6 +41,11 @@ export class MachineState extends Readiness {
   /** Programs that may be left waiting at the end: timer hardware, devices. */
   daemons = 0;
 
+  /** Programs with operations in their logs that are guesses, and the position of the first of them. */
+  guessed = 0;
+  private readonly firstGuess: Int32Array;
+  private guesses: Guesses | undefined;
+
   /** @param bytes - size of the address space, engine's own words included */
   constructor(bytes: number, programs: number, memoryModel: MemoryModel = 'sc', atomicHypercalls = false) {
     super(bytes, programs, memoryModel, atomicHypercalls);
@@ -49,6 +55,48 @@ export class MachineState extends Readiness {
       this.values.push(undefined);
     }
     this.unknown = (1 << programs) - 1;
+    this.firstGuess = new Int32Array(programs);
+  }
+
+  /** From now on what programs do next is guessed where they always did the same. Between executions. */
+  guess(): void {
+    this.guesses ??= new Guesses(this.programs);
+  }
+
+  /** Whether a record of a program's log is a guess. */
+  isGuess(program: number, position: number): boolean {
+    return ((this.guessed >>> program) & 1) === 1 && position >= (this.firstGuess[program] as number);
+  }
+
+  /** Of the programs with guesses, the one whose first was executed first. */
+  firstToAsk(): number {
+    for (let event = 0; event < this.depth; event++) {
+      const actor = this.evActor[event] as number;
+      if (actor < this.programs && this.isGuess(actor, this.evFirst[event] as number)) return actor;
+    }
+    return 31 - Math.clz32(this.guessed & -this.guessed);
+  }
+
+  /** What a program does next counts as unknown: it will be run. */
+  ask(program: number): void {
+    const bit = 1 << program;
+    this.unknown |= bit;
+    this.ready &= ~bit;
+    this.guarded &= ~bit;
+  }
+
+  /** The event in which a program executed the operation at a position; {@link depth} if it has not yet. */
+  eventOf(program: number, position: number): number {
+    let event = this.depth;
+    if (position >= (this.pos[program] as number)) return event;
+    do event--;
+    while (this.evActor[event] !== program || this.evFirst[event] !== position);
+    return event;
+  }
+
+  /** The program, run, did something else than the guess at this position, which has been taken back. */
+  wasWrong(program: number, position: number): void {
+    this.guesses?.wasWrong(program, position);
   }
 
   /** Records the next operation of a program. Its log has room. */
@@ -68,6 +116,30 @@ export class MachineState extends Readiness {
     if (node > 0) this.cache.learn(node, tag, operand, expected, extra);
     this.known[program] = (this.pos[program] as number) + 1;
     this.classify(program);
+    if (this.guesses === undefined) return;
+    this.guesses.observe(program, this.pos[program] as number, tag, operand, expected);
+    this.confirm(program);
+  }
+
+  /** The program has been run through its log: no guess was wrong. */
+  confirm(program: number): void {
+    if (((this.guessed >>> program) & 1) === 0) return;
+    this.guessed &= ~(1 << program);
+    const { cache } = this;
+    if (!cache.enabled) return;
+    const log = this.logs[program] as Int32Array;
+    const end = (this.pos[program] as number) * RECORD;
+    for (let at = (this.firstGuess[program] as number) * RECORD; at < end; at += RECORD) {
+      const node = log[at + LOG_NODE] as number;
+      if (node === 0 || cache.known(node)) continue;
+      cache.learn(
+        node,
+        log[at + LOG_TAG] as number,
+        log[at + LOG_OPERAND] as number,
+        log[at + LOG_EXPECTED] as number,
+        log[at + LOG_EXTRA] as number,
+      );
+    }
   }
 
   /** Records that a program has returned (or, with Op.CRASH, thrown) `value`. */
@@ -187,6 +259,10 @@ export class MachineState extends Readiness {
       if (actor < this.programs) this.known[actor] = (this.pos[actor] as number) + 1;
       this.classify(actor);
     }
+    for (let rest = this.guessed & touched; rest !== 0; rest &= rest - 1) {
+      const program = 31 - Math.clz32(rest & -rest);
+      if ((this.pos[program] as number) < (this.firstGuess[program] as number)) this.guessed &= ~(1 << program);
+    }
     return touched;
   }
 
@@ -221,9 +297,27 @@ export class MachineState extends Readiness {
     } else {
       log[next + LOG_NODE] = 0;
     }
+    if (this.guesses?.trusts(program, this.pos[program] as number) === true) {
+      this.takeGuess(this.guesses, program, log, next);
+      return;
+    }
     const bit = 1 << program;
     this.unknown |= bit;
     this.ready &= ~bit;
     this.guarded &= ~bit;
+  }
+
+  private takeGuess(guesses: Guesses, program: number, log: Int32Array, at: number): void {
+    const position = this.pos[program] as number;
+    log[at + LOG_TAG] = guesses.tag(program, position);
+    log[at + LOG_OPERAND] = guesses.operand(program, position);
+    log[at + LOG_EXPECTED] = guesses.expected(program, position);
+    log[at + LOG_EXTRA] = 0;
+    if (((this.guessed >>> program) & 1) === 0) {
+      this.guessed |= 1 << program;
+      this.firstGuess[program] = position;
+    }
+    this.known[program] = position + 1;
+    this.classify(program);
   }
 }

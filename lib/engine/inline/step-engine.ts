@@ -26,6 +26,8 @@ export interface StepEngine {
   park(): never;
   /** Ends the execution as a failure, from inside a program, and unwinds the program. */
   abort(kind: FailureKind, error: Error): never;
+  /** Does something of which there is no taking back: at once, or when it is sure that the program really came here. */
+  whenSure(act: () => void): void;
   /** A word of the engine's address space as it is, without a step: for messages. */
   peek32(address: number): number;
   /** The actor whose program is running. */

@@ -264,7 +264,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
       random: () => rng.fraction(),
       now: () => engine.now(),
       log: (values) => this.mark(actor, 'log', format(...values)),
-      cover: (label) => setup.onCover?.(label),
+      cover: (label) => engine.whenSure(() => setup.onCover?.(label)),
       crash: (cause) => this.crash(cause),
     };
   }

@@ -9,6 +9,11 @@ export interface Strategy {
   /** True when `choose` needs to know every actor's pending operation (else some may be found out only when chosen). */
   readonly eager: boolean;
   /**
+   * True when an execution may be taken back some steps on the way, the strategy being asked anew: it keeps nothing about the
+   * steps of an execution, and each choice is as good a second time.
+   */
+  readonly forgets?: boolean;
+  /**
    * True when an execution has to go on with timers and devices after the last guest has ended: reduction learns from every
    * step that can still race. Else it ends there.
    */

@@ -84,6 +84,16 @@ export class Verdict {
   }
 
   /**
+   * Whether {@link goingOn} would do more than say who: find that the execution is over, or failed.
+   * @param able - who could go on
+   */
+  decides(able: number): boolean {
+    const { state } = this;
+    if (able === 0 || this.failure !== null || state.done !== this.seenDone) return true;
+    return state.depth >= this.maxSteps || (this.allDone() && (able & ~this.daemons) === 0);
+  }
+
+  /**
    * Who of those that could go on may: nobody when the execution is over, time when all that is left is spinning.
    * @param seesDaemonsOut - timers and devices go on after the last program that counts has ended
    */

@@ -23,6 +23,10 @@ export class DirectEngine implements StepEngine {
     this.step(Op.TIMER_SET | (DEADLINE_ADDRESS << KIND_BITS), Number.isFinite(deadlineNs) ? deadlineNs : 0, 0);
   }
 
+  whenSure(act: () => void): void {
+    act();
+  }
+
   peek32(address: number): number {
     return this.state.memory.peek32(address);
   }

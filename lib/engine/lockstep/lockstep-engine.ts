@@ -113,6 +113,10 @@ export class LockstepEngine implements StepEngine {
     throw UNWIND;
   }
 
+  whenSure(act: () => void): void {
+    act();
+  }
+
   peek32(address: number): number {
     return this.state.memory.peek32(address);
   }
