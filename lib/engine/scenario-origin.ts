@@ -2,8 +2,6 @@
  * Finds out which file defines a scenario, so that worker threads can load the same one: a function cannot be
  * sent to another thread.
  */
-import { fileURLToPath } from 'node:url';
-
 export interface ScenarioOrigin {
   /** Absolute path; undefined when the caller is no file, such as a REPL. */
   readonly file: string | undefined;
@@ -51,5 +49,7 @@ function callingFile(): string | undefined {
   const scenarioModule = own?.replace('scenario-origin', 'scenario');
   const caller = names.find((name) => name !== '' && name !== own && name !== scenarioModule);
   if (caller === undefined || caller.startsWith('node:')) return undefined;
-  return caller.startsWith('file:') ? fileURLToPath(caller) : caller;
+  if (!caller.startsWith('file:')) return caller;
+  // Loaded where it is needed: a vCPU's thread never needs it.
+  return (require('node:url') as typeof import('node:url')).fileURLToPath(caller);
 }

@@ -3,7 +3,7 @@
  * worker thread from the same text. `upcall` and its entry points always mean the copy that is running, whatever
  * folder the scenario lives in.
  */
-import { createRequire, SourceMap, type SourceMapPayload } from 'node:module';
+import type { SourceMap, SourceMapPayload } from 'node:module';
 import { dirname, isAbsolute, relative, resolve } from 'node:path';
 import { compileFunction, constants } from 'node:vm';
 import { type EntryPoints, publicEntryPoints } from './entry-points';
@@ -13,6 +13,9 @@ import { definingIn } from './scenario-origin';
 
 /** Marks positions inside the bundle in stack traces, so that mapping them twice does no harm. */
 export const BUNDLE_SCHEME = 'upcall:';
+
+/** Loaded where it is needed: a vCPU's thread hardly ever needs it, and would start half a millisecond later. */
+const nodeModule = (): typeof import('node:module') => require('node:module');
 
 /** Structured-clonable: what worker threads are sent. */
 export interface ScenarioSource {
@@ -69,15 +72,23 @@ function exportedScenarios(exports: Record<string, unknown>): Scenario[] {
 
 function evaluateBundle(source: ScenarioSource, entryPoints: EntryPoints): Record<string, unknown> {
   const { file } = source;
-  const foreign = createRequire(file);
-  const requireFrom = (id: string): unknown => (entryPoints[id] ?? (() => foreign(id)))();
+  let own: NodeJS.Require | undefined;
+  const foreign = (): NodeJS.Require => {
+    own ??= nodeModule().createRequire(file);
+    return own;
+  };
+  const requireFrom = (id: string): unknown => (entryPoints[id] ?? (() => foreign()(id)))();
   const module = { exports: {} as Record<string, unknown>, filename: file, id: file, loaded: false, children: [] };
   try {
     const body = compileFunction(source.code, ['exports', 'require', 'module', '__filename', '__dirname'], {
       filename: BUNDLE_SCHEME + file,
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     });
-    const bound = Object.assign(requireFrom, { resolve: foreign.resolve, cache: foreign.cache, main: undefined });
+    const bound = Object.defineProperties(requireFrom, {
+      resolve: { get: () => foreign().resolve },
+      cache: { get: () => foreign().cache },
+      main: { value: undefined },
+    });
     definingIn(file, () => body(module.exports, bound, module, file, dirname(file)));
   } catch (thrown) {
     if (thrown instanceof ScenarioError) throw located(source, thrown);
@@ -110,7 +121,7 @@ export function mapStack(source: ScenarioSource, stack: string): string {
   if (source.map === '' || !stack.includes(BUNDLE_SCHEME)) return stack;
   let map = sourceMaps.get(source);
   if (map === undefined) {
-    map = new SourceMap(JSON.parse(source.map) as SourceMapPayload);
+    map = new (nodeModule().SourceMap)(JSON.parse(source.map) as SourceMapPayload);
     sourceMaps.set(source, map);
   }
   const at = (line: string, column: string): string | undefined => {

@@ -158,7 +158,7 @@ export class Control {
     Atomics.store(this.flags, TIMER_PLANNED, planned(deadlineNs));
   }
 
-  /** True while the timer thread may be expiring timers; also before it has begun. */
+  /** True while the timer thread may be expiring timers. */
   get timerAwake(): boolean {
     return Atomics.load(this.flags, TIMER_PLANNED) === PLAN_AWAKE;
   }
@@ -170,16 +170,23 @@ export class Control {
   /**
    * A timer was armed for `deadlineNs`: changes the timer thread's plan and wakes it, if it means to sleep longer. A
    * deadline in the same unit of time as the plan does not count as earlier.
+   * @returns whether the plan was changed
    */
-  pokeTimer(deadlineNs: number): void {
+  pokeTimer(deadlineNs: number): boolean {
     const wanted = planned(deadlineNs);
     for (;;) {
       const plan = Atomics.load(this.flags, TIMER_PLANNED);
-      if (wanted >= plan && (wanted !== PLAN_BEYOND || plan === PLAN_AWAKE)) return;
+      if (wanted >= plan && (wanted !== PLAN_BEYOND || plan === PLAN_AWAKE)) return false;
       if (Atomics.compareExchange(this.flags, TIMER_PLANNED, plan, wanted) === plan) break;
     }
     Atomics.add(this.flags, TIMER_SEQUENCE, 1);
     Atomics.notify(this.flags, TIMER_SEQUENCE);
+    return true;
+  }
+
+  /** True while the timer thread means to wake some time, or is awake. Before it has begun: whether it is needed. */
+  get timerWanted(): boolean {
+    return Atomics.load(this.flags, TIMER_PLANNED) !== PLAN_NEVER;
   }
 
   // Figures. Plain: each is written by the thread of its vCPU (events: of its row) alone.

@@ -60,14 +60,6 @@ export class Crew {
     this.hardware.set(task.row, done);
   }
 
-  /** Every vCPU's thread runs. */
-  get allStarted(): boolean {
-    const { control } = this.host.machine;
-    return this.host.domains.every((domain) =>
-      domain.unsettled().every((vcpu) => control.threadOf(domain.slot(vcpu)) !== 0),
-    );
-  }
-
   /** Ends the thread of a vCPU that does not leave by itself. */
   terminate(domain: DomainRun, vcpu: number): void {
     this.terminateRow(domain.slot(vcpu));

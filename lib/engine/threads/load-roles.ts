@@ -3,7 +3,6 @@
  * each thread the compilation. Without the cache, or with that of another version of Node.js, the file is compiled.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
 import type * as Roles from '../../../workers/thread-roles';
@@ -23,12 +22,14 @@ export function codeCacheOf(file: string): string {
 
 /** @param cachedData - V8's code cache for the file; one that does not fit is ignored */
 export function compileRoles(file: string, cachedData?: Buffer): LoadedFile {
-  const source = readFileSync(file, 'utf8');
+  // The bundler writes ASCII only; so read, a character is a byte.
+  const source = readFileSync(file, 'latin1');
   const wrapped = `(function (exports, require, module, __filename, __dirname) { ${source}\n})`;
   const script = new Script(wrapped, { filename: file, cachedData });
   const module = { exports: {} as ThreadRoles };
   const body = script.runInThisContext() as (...parts: unknown[]) => void;
-  body(module.exports, createRequire(file), module, file, dirname(file));
+  // What the file requires, packages and parts of Node.js, is the same from here.
+  body(module.exports, require, module, file, dirname(file));
   return { script, exports: module.exports };
 }
 

@@ -59,7 +59,7 @@ export class MachineHost {
       originNs: monotonicNs(),
     };
     this.machine = new MachineThread({ ...this.common, row: lastRow }, undefined, openPatientMemory);
-    this.machine.control.markTimerAwake();
+    this.machine.control.planTimer(Number.POSITIVE_INFINITY);
     this.domains = plan.domains.map((domain, index) => new DomainRun(index, domain, this.machine));
     const { hypervisor } = this.machine;
     this.views = toolstackDomains(hypervisor, describeDomains(plan), (id) => hypervisor.vcpu(id, 0).domain.guest);

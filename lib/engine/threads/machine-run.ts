@@ -33,8 +33,6 @@ const PROGRESS_INTERVAL_MS = 500;
 const GRACE_MS = 400;
 /** The same for a thread inside the hypervisor: it may hold a lock, and leaves soon unless it waits for one. */
 const HYPERVISOR_GRACE_MS = 4000;
-/** Timers are served from this long after the start at the latest, even if some vCPU's thread is still starting. */
-const TIMER_START_LIMIT_MS = 250;
 
 export class MachineRun implements CrewEvents {
   private readonly host: MachineHost;
@@ -79,6 +77,7 @@ export class MachineRun implements CrewEvents {
     this.pool.listen(this.host.runId, () => this.onNews());
     try {
       this.crew.start();
+      this.serveTimers();
       this.input.run().catch(() => {});
       if (signal?.aborted) abort();
       await this.over;
@@ -133,18 +132,23 @@ export class MachineRun implements CrewEvents {
     }
   }
 
-  /** A thread has started, or has written something. */
+  /** A thread has armed the first timer, or has written something. */
   private onNews(): void {
     this.drain();
-    if (this.crew.allStarted) this.crew.startTimer();
+    this.serveTimers();
+  }
+
+  /** A machine in which no timer is ever armed does without a timer thread. */
+  private serveTimers(): void {
+    if (this.host.machine.control.timerWanted) this.crew.startTimer();
   }
 
   /** What has to be looked at from time to time. */
   private look(): void {
-    const { domains, startMs } = this.host;
+    const { domains } = this.host;
     const nowMs = performance.now();
     this.drain();
-    if (nowMs - startMs > TIMER_START_LIMIT_MS) this.crew.startTimer();
+    this.serveTimers();
     this.watchdog.tick(nowMs, domains);
     for (const domain of domains.filter(({ settled }) => !settled)) {
       if (!domain.ending) this.lookForHang(domain);

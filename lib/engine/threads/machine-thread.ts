@@ -43,6 +43,8 @@ export class MachineThread {
   readonly hypervisor: Hypervisor;
   private readonly ring: OutputRing;
   private readonly encoder = new TextEncoder();
+  /** Row of the timer thread in the table of events: after all vCPUs. */
+  private readonly timerRow: number;
   /** Number of a domain's first vCPU among all vCPUs, by position of the domain. */
   private readonly firstSlot: readonly number[];
 
@@ -60,6 +62,7 @@ export class MachineThread {
       slot += config.vcpus;
       return slot - config.vcpus;
     });
+    this.timerRow = slot;
     this.hypervisor = new Hypervisor(image, open, this.platform(), this.observer());
   }
 
@@ -136,7 +139,9 @@ export class MachineThread {
       watch: () => sleeper?.watch() ?? false,
       yield: () => sleeper?.yield(),
       timerChanged: (deadlineNs) => {
-        if (deadlineNs !== Number.POSITIVE_INFINITY) control.pokeTimer(deadlineNs);
+        if (deadlineNs === Number.POSITIVE_INFINITY || !control.pokeTimer(deadlineNs)) return;
+        // The main thread starts the timer thread when a timer is armed for the first time.
+        if (control.threadOf(this.timerRow) === 0) this.poke();
       },
       consoleWrite: (vcpu: VcpuRef, bytes) => this.writeBytes(RecordKind.CONSOLE, vcpu.domainId, vcpu.vcpuId, bytes),
       domainShutdown: (domainId, code) => {

@@ -1,6 +1,7 @@
 /**
  * The timer hardware: one thread that sleeps until the next deadline of any timer, then lets the hypervisor expire
- * those that are due. A vCPU never polls the clock to find out that its own timer fired.
+ * those that are due. A vCPU never polls the clock to find out that its own timer fired. The thread is started when the
+ * first timer is armed: who arms it changes the plan and then tells the main thread.
  *
  * Ordering. The plan is one word: when the thread means to wake. This thread: (1) reads the sequence number,
  * (2) publishes the plan, (3) looks at all timers again, (4) sleeps while the sequence number is unchanged. A vCPU

@@ -98,7 +98,6 @@ class VcpuThread implements GuestHooks {
   run(): VcpuOutcome {
     const { control } = this.machine;
     control.markStarted(this.slot, threadId);
-    this.machine.poke();
     const restore = interceptExit((code) => this.crash(new GuestExitError(code)));
     try {
       return this.runGuest();
