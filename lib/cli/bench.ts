@@ -8,12 +8,14 @@ import { scan, send, throughput } from './bench/events';
 import { explore } from './bench/explore';
 import type { BenchGroup } from './bench/group';
 import { ipi } from './bench/ipi';
+import { lockstep } from './bench/lockstep';
 import { type BenchResult, goalMet } from './bench/measure';
+import { races } from './bench/races';
 import { alignColumns } from './table';
 import { fitTo, painter } from './terminal';
 import { UsageError } from './usage-error';
 
-const GROUPS: readonly BenchGroup[] = [ipi, send, scan, boot, throughput, explore];
+const GROUPS: readonly BenchGroup[] = [ipi, send, scan, boot, throughput, explore, races, lockstep];
 
 const INTERRUPTED = 130;
 

@@ -1,0 +1,51 @@
+/** One search of a scenario's interleavings, without the shrinking and reporting that `explore` adds. */
+import path from 'node:path';
+import type { MemoryModel } from '../../engine/inline/event-stack';
+import type { EngineFailure } from '../../engine/inline/failure';
+import { InlineMachine } from '../../engine/inline/inline-machine';
+import type { Strategy } from '../../engine/inline/strategy';
+import { type MachinePlan, planMachine } from '../../engine/machine-plan';
+import { bundleScenario } from '../../engine/scenario-bundle';
+import { evaluateScenario } from '../../engine/scenario-source';
+
+const MAX_STEPS = 20_000;
+const HARDWARE_STEPS = 16;
+
+export interface Search {
+  readonly ms: number;
+  readonly executions: number;
+  /** Nothing is left to search. */
+  readonly complete: boolean;
+  readonly failure: EngineFailure | null;
+}
+
+/** @param file - path of a scenario; a relative one is a guest of the benchmarks */
+export async function planOf(file: string, args?: unknown): Promise<MachinePlan> {
+  const source = await bundleScenario(path.resolve(__dirname, 'scenarios', file));
+  return planMachine(evaluateScenario(source), { args });
+}
+
+/** Until the first failure, the end of the space, or so many executions. In a microtask, where unwinding costs least. */
+export async function search(
+  plan: MachinePlan,
+  strategy: Strategy,
+  memoryModel: MemoryModel,
+  maxExecutions = Number.POSITIVE_INFINITY,
+): Promise<Search> {
+  const setup = { memoryModel, maxSteps: MAX_STEPS, seed: 1, hardwareSteps: HARDWARE_STEPS };
+  const { engine } = new InlineMachine(plan, setup);
+  let executions = 0;
+  let found: EngineFailure | null = null;
+  await new Promise(setImmediate);
+  await null;
+  const start = performance.now();
+  const complete = engine.explore(strategy, {
+    executionDone(failure, blocked) {
+      if (blocked) return false;
+      executions++;
+      found = failure;
+      return failure !== null || executions >= maxExecutions;
+    },
+  });
+  return { ms: performance.now() - start, executions, complete: complete && found === null, failure: found };
+}
