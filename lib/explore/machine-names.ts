@@ -29,7 +29,7 @@ export class MachineNames {
       const domain = plan.domains.find(({ config }) => config.id === region.domainId);
       if (domain === undefined) throw new RangeError(`no domain ${region.domainId}`);
       const prefix = plan.domains.length > 1 ? `${domain.name}.` : '';
-      if (region.kind === 'private') return { place, prefix, names: this.stateNames(machine, region.domainId, place) };
+      if (region.kind === 'private') return { place, prefix, names: this.stateNames(machine, region.domainId) };
       const hv = machine.hypervisor.vcpu(region.domainId, 0).domain;
       const ranges = domainRanges({
         abi: hv.abi,
@@ -57,9 +57,8 @@ export class MachineNames {
     return `0x${address.toString(16)}`;
   }
 
-  private stateNames(machine: InlineMachine, domainId: number, place: RegionPlace): AddressNames {
+  private stateNames(machine: InlineMachine, domainId: number): AddressNames {
     const hv = machine.hypervisor.vcpu(domainId, 0).domain;
-    const channels = Math.floor((place.bytes - hv.channelsAddress) / CHANNEL.size);
     return new AddressNames([
       {
         name: 'vcpu',
@@ -68,7 +67,7 @@ export class MachineNames {
         count: hv.vcpus.length,
         bits: { pause_flags: pauseFlags },
       },
-      { name: 'channel', address: hv.channelsAddress, layout: CHANNEL, count: channels },
+      { name: 'channel', address: hv.channelsAddress, layout: CHANNEL, count: hv.channelCapacity },
       {
         name: 'pirq',
         address: hv.pirqsAddress,

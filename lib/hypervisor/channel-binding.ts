@@ -12,14 +12,14 @@ import { ECS_INTERDOMAIN, ECS_IPI, ECS_PIRQ, ECS_UNBOUND, ECS_VIRQ } from '../ab
 import { type Channels, ecsOf } from './channels';
 import { type HvDomain, type HvVcpu, mayControl } from './machine';
 import type { Pirqs } from './pirq';
-import type { PortOps } from './port-ops';
-import { XEN_CONSUMER } from './state-layout';
+import type { PortAbis } from './port-ops';
+import { STATE_MASK } from './state-layout';
 import type { Virqs } from './virq';
 
 export class ChannelBinding {
   constructor(
     private readonly channels: Channels,
-    private readonly ports: PortOps,
+    private readonly abis: PortAbis,
     private readonly virqs: Virqs,
     private readonly pirqs: Pirqs,
   ) {}
@@ -32,7 +32,7 @@ export class ChannelBinding {
     const port = this.channels.allocate(domain);
     if (port < 0) return port;
     if (!mayControl(current, domain)) {
-      this.channels.giveBack(domain);
+      this.channels.giveBack(domain, port);
       return -Errno.EPERM;
     }
     this.channels.connect(domain, port, ECS_UNBOUND | consumer, vcpuId, remoteDomid, 0);
@@ -48,16 +48,16 @@ export class ChannelBinding {
     const port = channels.allocate(local);
     if (port < 0) return port;
     if (!remote.portIsValid(remotePort) || !this.waitsFor(remote, remotePort, local)) {
-      channels.giveBack(local);
+      channels.giveBack(local, port);
       return -Errno.EINVAL;
     }
     channels.writeLockBoth(local, port, remote, remotePort);
-    // The far end keeps its consumer and its notify vCPU.
-    const consumer = channels.state(remote, remotePort) & XEN_CONSUMER;
+    // The far end keeps its consumer, its ABI and its notify vCPU.
+    const marks = channels.state(remote, remotePort) & ~STATE_MASK;
     const remoteVcpuId = channels.notifyVcpu(remote, remotePort).vcpuId;
-    channels.write(local, port, ECS_INTERDOMAIN, 0, remote.id, remotePort);
-    channels.write(remote, remotePort, ECS_INTERDOMAIN | consumer, remoteVcpuId, local.id, port);
-    this.ports.setPending(local, local.vcpus[0] as HvVcpu, port);
+    const state = channels.open(local, port, ECS_INTERDOMAIN, 0, remote.id, remotePort);
+    channels.write(remote, remotePort, ECS_INTERDOMAIN | marks, remoteVcpuId, local.id, port);
+    this.abis.of(state).setPending(local, local.vcpus[0] as HvVcpu, port);
     channels.writeUnlockBoth(local, port, remote, remotePort);
     return port;
   }
@@ -87,7 +87,7 @@ export class ChannelBinding {
     const result = this.pirqs.guestBind(domain, pirq, flags);
     if (result < 0) {
       this.pirqs.setPort(domain, pirq, 0);
-      this.channels.giveBack(domain);
+      this.channels.giveBack(domain, port);
       return result;
     }
     this.channels.connect(domain, port, ECS_PIRQ, 0, 0, pirq);

@@ -9,6 +9,7 @@
 import { ERRNO_INTERNAL, Errno } from '../abi/errno';
 import { ECS_FREE, ECS_INTERDOMAIN, ECS_PIRQ, ECS_RESERVED, ECS_UNBOUND, ECS_VIRQ } from '../abi/event-channel';
 import { type Channels, consumerIsXen, ecsOf } from './channels';
+import type { FifoControl } from './fifo-control';
 import { type HvDomain, type HvVcpu, type Machine, mayControl } from './machine';
 import type { Pirqs } from './pirq';
 import {
@@ -18,7 +19,7 @@ import {
   DOMAIN_NEXT_EVTCHN,
   DOMAIN_STATUS,
   DOMAIN_XEN_EVTCHNS,
-  XEN_CONSUMER,
+  STATE_MASK,
 } from './state-layout';
 import { isVcpuVirq, type Virqs } from './virq';
 
@@ -32,6 +33,7 @@ export class ChannelClosing {
     private readonly channels: Channels,
     private readonly virqs: Virqs,
     private readonly pirqs: Pirqs,
+    private readonly fifo: FifoControl,
   ) {}
 
   /**
@@ -57,7 +59,8 @@ export class ChannelClosing {
   }
 
   /**
-   * EVTCHNOP_reset: closes every port but those of the hypervisor itself. It may stop after every 64 ports.
+   * EVTCHNOP_reset: closes every port but those of the hypervisor itself, and puts the domain back on the 2-level ABI. It may
+   * stop after every 64 ports.
    * @param resuming - EVTCHNOP_reset_cont: go on where an interrupted reset stopped
    * @param interrupt - stop at the first opportunity
    * @returns 0; -ESRCH, -EPERM, -EINVAL (another domain that is not paused), -EBUSY (a reset is under way, or none to go on
@@ -87,6 +90,9 @@ export class ChannelClosing {
     domain.state.store32(DOMAIN_STATUS, DOMAIN_DYING);
     this.channels.unlockEvents(domain);
     for (let port = 1; domain.portIsValid(port); port++) this.close(domain, port, false);
+    this.channels.lockEvents(domain);
+    this.fifo.leave(domain);
+    this.channels.unlockEvents(domain);
     this.virqs.forgetHandler(domain);
   }
 
@@ -128,9 +134,9 @@ export class ChannelClosing {
     const peerPort = channels.remotePort(domain, port);
     channels.writeLockBoth(domain, port, peer, peerPort);
     channels.free(domain, port);
-    const consumer = channels.state(peer, peerPort) & XEN_CONSUMER;
+    const marks = channels.state(peer, peerPort) & ~STATE_MASK;
     const peerVcpuId = channels.notifyVcpu(peer, peerPort).vcpuId;
-    channels.write(peer, peerPort, ECS_UNBOUND | consumer, peerVcpuId, domain.id, 0);
+    channels.write(peer, peerPort, ECS_UNBOUND | marks, peerVcpuId, domain.id, 0);
     channels.writeUnlockBoth(domain, port, peer, peerPort);
   }
 
@@ -167,6 +173,7 @@ export class ChannelClosing {
     this.channels.lockEvents(domain);
     state.write32(DOMAIN_NEXT_EVTCHN, 0);
     const result = state.read32(DOMAIN_ACTIVE_EVTCHNS) > state.read32(DOMAIN_XEN_EVTCHNS) ? -Errno.EAGAIN : 0;
+    if (result === 0) this.fifo.leave(domain);
     this.channels.unlockEvents(domain);
     return result;
   }

@@ -14,7 +14,7 @@
 import { Errno } from '../abi/errno';
 import { ECS_FREE, ECS_RESERVED } from '../abi/event-channel';
 import type { HvDomain, HvVcpu } from './machine';
-import type { PortOps } from './port-ops';
+import type { PortAbis } from './port-ops';
 import {
   CHANNEL_LOCK,
   CHANNEL_NOTIFY_VCPU_ID,
@@ -24,6 +24,7 @@ import {
   DOMAIN_ACTIVE_EVTCHNS,
   DOMAIN_ALIVE,
   DOMAIN_EVENT_LOCK,
+  DOMAIN_FIRST_FREE_EVTCHN,
   DOMAIN_VALID_EVTCHNS,
   DOMAIN_XEN_EVTCHNS,
   EVTCHNS_PER_BUCKET,
@@ -54,7 +55,7 @@ export function ecsOf(state: number): number {
 }
 
 export class Channels {
-  constructor(private readonly ports: PortOps) {}
+  constructor(private readonly abis: PortAbis) {}
 
   /** State word of a valid port. */
   state(domain: HvDomain, port: number): number {
@@ -139,17 +140,23 @@ export class Channels {
   }
 
   /**
-   * Reserves the lowest free port; until its state is set it has to be given back with {@link giveBack} or used.
+   * Reserves the lowest free port (under the FIFO ABI, the lowest that is on no queue any more); until its state is set it has
+   * to be given back with {@link giveBack} or used.
    * Precondition: event_lock held for writing.
    * @returns the port, -EINVAL for a dying domain, -ENOSPC when there is none left
    */
   allocate(domain: HvDomain): number {
     const { state } = domain;
     if (domain.status() !== DOMAIN_ALIVE) return -Errno.EINVAL;
+    const ports = this.abis.ofDomain(domain);
     const valid = state.read32(DOMAIN_VALID_EVTCHNS);
-    let port = 0;
-    while (port < valid && state.read32(domain.channelAddress(port) + STATE) !== ECS_FREE) port++;
-    if (port > domain.config.maxPort || port >= domain.maxEvtchns) return -Errno.ENOSPC;
+    const hint = state.read32(DOMAIN_FIRST_FREE_EVTCHN);
+    const free = this.nextFree(domain, hint, valid);
+    let port = free;
+    while (port < valid && ports.isBusy(domain, port)) port = this.nextFree(domain, port + 1, valid);
+    if (port > domain.config.maxPort || port >= ports.capacity(domain)) return -Errno.ENOSPC;
+    const first = port === free ? port + 1 : free;
+    if (first !== hint) state.write32(DOMAIN_FIRST_FREE_EVTCHN, first);
     // The records beyond are zero already, so publishing the count is all there is to do.
     if (port === valid) state.store32(DOMAIN_VALID_EVTCHNS, valid + EVTCHNS_PER_BUCKET);
     this.count(domain, DOMAIN_ACTIVE_EVTCHNS, 1);
@@ -157,13 +164,14 @@ export class Channels {
   }
 
   /** Returns a port that {@link allocate} reserved and nobody used. */
-  giveBack(domain: HvDomain): void {
+  giveBack(domain: HvDomain, port: number): void {
+    this.noteFree(domain, port);
     this.count(domain, DOMAIN_ACTIVE_EVTCHNS, -1);
   }
 
   /**
    * Brings a reserved port into use. Preconditions: event_lock held; the channel's lock is taken here.
-   * @param state - ECS_*, or'ed with XEN_CONSUMER where it applies
+   * @param state - ECS_*, or'ed with XEN_CONSUMER where it applies; the mark of the domain's ABI is added
    */
   connect(
     domain: HvDomain,
@@ -174,8 +182,26 @@ export class Channels {
     remotePort: number,
   ): void {
     this.writeLock(domain, port);
-    this.write(domain, port, state, notifyVcpuId, remoteDomid, remotePort);
+    this.open(domain, port, state, notifyVcpuId, remoteDomid, remotePort);
     this.writeUnlock(domain, port);
+  }
+
+  /**
+   * As {@link connect}. Preconditions: event_lock and the channel's lock held for writing.
+   * @returns the state word
+   */
+  open(
+    domain: HvDomain,
+    port: number,
+    state: number,
+    notifyVcpuId: number,
+    remoteDomid: number,
+    remotePort: number,
+  ): number {
+    const marked = this.abis.mark(domain, state);
+    this.abis.of(marked).init(domain, port);
+    this.write(domain, port, marked, notifyVcpuId, remoteDomid, remotePort);
+    return marked;
   }
 
   /** Writes a whole record. Preconditions: event_lock and the channel's lock held for writing. */
@@ -205,10 +231,22 @@ export class Channels {
    */
   free(domain: HvDomain, port: number): void {
     const state = this.state(domain, port);
-    if (isUsable(state)) this.ports.clearPending(domain, port);
+    if (isUsable(state)) this.abis.of(state).clearPending(domain, port);
     if (consumerIsXen(state)) this.countXenConsumer(domain, -1);
     this.count(domain, DOMAIN_ACTIVE_EVTCHNS, -1);
+    this.noteFree(domain, port);
     this.write(domain, port, ECS_FREE, 0, 0, 0);
+  }
+
+  /** The first free channel from `port` on; `valid` if there is none. */
+  private nextFree(domain: HvDomain, port: number, valid: number): number {
+    let next = port;
+    while (next < valid && this.state(domain, next) !== ECS_FREE) next++;
+    return next;
+  }
+
+  private noteFree(domain: HvDomain, port: number): void {
+    if (port < domain.state.read32(DOMAIN_FIRST_FREE_EVTCHN)) domain.state.write32(DOMAIN_FIRST_FREE_EVTCHN, port);
   }
 
   private count(domain: HvDomain, counter: number, change: number): void {

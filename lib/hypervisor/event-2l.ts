@@ -6,6 +6,7 @@
  *
  * @source xen/common/event_2l.c
  */
+import { Errno } from '../abi/errno';
 import type { HvDomain, HvVcpu } from './machine';
 import type { Observer } from './platform';
 import type { PortOps } from './port-ops';
@@ -56,6 +57,21 @@ export class TwoLevelPorts implements PortOps {
 
   isMasked(domain: HvDomain, port: number): boolean {
     return (domain.guest.read32(domain.maskAddress + wordOf(port)) & (1 << (port & 31))) !== 0;
+  }
+
+  init(): void {}
+
+  isBusy(): boolean {
+    return false;
+  }
+
+  /** There are no priorities. */
+  setPriority(): number {
+    return -Errno.ENOSYS;
+  }
+
+  capacity(domain: HvDomain): number {
+    return domain.maxEvtchns;
   }
 
   /** The pending bit has just gone from 0 to 1. */

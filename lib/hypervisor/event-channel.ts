@@ -10,14 +10,12 @@
  * 2. The channel's lock: for reading by send and unmask, for writing around each change of state. Both ends of an
  *    interdomain channel are locked together, in a fixed order, when it is made or broken. Hence a sender that holds the
  *    near end's lock may use the far end without holding that one's: the link cannot go away.
- * Delivery itself takes no further lock in the 2-level ABI.
+ * 3. Delivery itself takes no further lock in the 2-level ABI; in the FIFO ABI those of the event's queues, see
+ *    `event-fifo.ts`.
  *
  * The vCPU a channel notifies is not covered by the channel's lock: bind_vcpu changes it under event_lock, send reads the
  * far end's under the near end's lock. A send that races with a bind_vcpu may announce the event to the old vCPU after
  * bind_vcpu has returned, as in Xen.
- *
- * Leaves out: the FIFO ABI. Its operations check their arguments; where they would switch a domain over they return
- * -EOPNOTSUPP, as Xen built without FIFO support does.
  *
  * @source xen/common/event_channel.c
  */
@@ -36,16 +34,15 @@ import {
   EVTCHNSTAT_unbound,
   EVTCHNSTAT_virq,
 } from '../abi/event-channel';
-import { layoutOf } from '../abi/layouts';
-import { toDomid, toUint32 } from './arguments';
+import { toDomid } from './arguments';
 import { ChannelBinding } from './channel-binding';
 import { ChannelClosing } from './channel-closing';
 import { type Channels, consumerIsXen, ecsOf, isUsable } from './channels';
-import { PAGE_BYTES } from './image';
+import type { FifoControl } from './fifo-control';
 import { type HvDomain, type HvVcpu, type Machine, mayControl } from './machine';
 import type { Pirqs } from './pirq';
-import type { PortOps } from './port-ops';
-import { DOMAIN_EVENT_LOCK, XEN_CONSUMER } from './state-layout';
+import type { PortAbis } from './port-ops';
+import { DOMAIN_EVENT_LOCK, FIFO_CHANNEL, XEN_CONSUMER } from './state-layout';
 import type { VcpuState } from './vcpu-state';
 import { isGlobalVirq, isVcpuVirq, isVirq, type Virqs } from './virq';
 
@@ -61,11 +58,11 @@ export class PortStatus {
 }
 
 const EINVAL = -Errno.EINVAL;
-const CONTROL_BLOCK_BYTES = layoutOf('x86_64', 'evtchn_fifo_control_block').size;
 // Copies in this module: constants to the compiler, where an import is a property that is looked up per event.
 const IPI = ECS_IPI;
 const INTERDOMAIN = ECS_INTERDOMAIN;
 const UNBOUND = ECS_UNBOUND;
+const FIFO = FIFO_CHANNEL;
 
 export class EventChannels {
   private readonly binding: ChannelBinding;
@@ -74,13 +71,14 @@ export class EventChannels {
   constructor(
     private readonly machine: Machine,
     private readonly channels: Channels,
-    private readonly ports: PortOps,
+    private readonly abis: PortAbis,
+    private readonly fifo: FifoControl,
     private readonly vcpuState: VcpuState,
     private readonly virqs: Virqs,
     pirqs: Pirqs,
   ) {
-    this.binding = new ChannelBinding(channels, ports, virqs, pirqs);
-    this.closing = new ChannelClosing(machine, channels, virqs, pirqs);
+    this.binding = new ChannelBinding(channels, abis, virqs, pirqs);
+    this.closing = new ChannelClosing(machine, channels, virqs, pirqs, fifo);
   }
 
   /** The vCPU's own test before it sleeps, see `vcpu-state.ts`. */
@@ -225,16 +223,17 @@ export class EventChannels {
   }
 
   /**
-   * EVTCHNOP_unmask: clears the mask bit; if it was set and the port is pending, announces the event to the vCPU the channel
-   * notifies. Waits for a bind or close under way. No effect on ports that are not in use.
+   * EVTCHNOP_unmask: clears the mask bit; if it was set (or not, under the FIFO ABI) and the port is pending, announces the
+   * event to the vCPU the channel notifies. Waits for a bind or close under way. No effect on ports that are not in use.
    * @returns 0; -EINVAL (no such port)
    */
   unmask(current: HvVcpu, port: number): number {
     const { domain } = current;
     if (!domain.portIsValid(port)) return EINVAL;
     this.channels.readLock(domain, port);
-    if (isUsable(this.channels.state(domain, port))) {
-      this.ports.unmask(domain, this.channels.notifyVcpu(domain, port), port);
+    const state = this.channels.state(domain, port);
+    if (isUsable(state)) {
+      this.abis.of(state).unmask(domain, this.channels.notifyVcpu(domain, port), port);
     }
     this.channels.readUnlock(domain, port);
     return 0;
@@ -258,32 +257,29 @@ export class EventChannels {
     return this.closing.reset(current, dom, resuming, interrupt);
   }
 
-  /**
-   * EVTCHNOP_init_control. Does not go further than the checks.
-   * @returns -ENOENT (no such vCPU), -EINVAL (place), -EOPNOTSUPP
-   */
+  /** EVTCHNOP_init_control, see {@link FifoControl.initControl}. */
   initControl(current: HvVcpu, controlGfn: number, offset: number, vcpuId: number): number {
+    return this.fifo.initControl(current.domain, controlGfn, offset, vcpuId);
+  }
+
+  /** EVTCHNOP_expand_array, see {@link FifoControl.expandArray}. */
+  expandArray(current: HvVcpu, arrayGfn: number): number {
+    return this.fifo.expandArray(current.domain, arrayGfn);
+  }
+
+  /**
+   * EVTCHNOP_set_priority: 0 is served first, 15 last. Waits for a bind or close under way.
+   * @returns 0; -EINVAL (no such port, or no such priority), -ENOSYS (the 2-level ABI has none), -EACCES (not a port in use, or
+   * the hypervisor's own)
+   */
+  setPriority(current: HvVcpu, port: number, priority: number): number {
     const { domain } = current;
-    if (domain.vcpu(vcpuId) === undefined) return -Errno.ENOENT;
-    if (toUint32(offset) > PAGE_BYTES - CONTROL_BLOCK_BYTES || offset % 8 !== 0) return EINVAL;
-    if (!domain.isMappable(controlGfn) || domain.isReadOnly(controlGfn)) return EINVAL;
-    return -Errno.EOPNOTSUPP;
-  }
-
-  /**
-   * EVTCHNOP_expand_array: no domain uses the FIFO ABI.
-   * @returns -EOPNOTSUPP
-   */
-  expandArray(_current: HvVcpu, _arrayGfn: number): number {
-    return -Errno.EOPNOTSUPP;
-  }
-
-  /**
-   * EVTCHNOP_set_priority: the 2-level ABI has no priorities.
-   * @returns -EINVAL (no such port), -ENOSYS
-   */
-  setPriority(current: HvVcpu, port: number, _priority: number): number {
-    return current.domain.portIsValid(port) ? -Errno.ENOSYS : EINVAL;
+    if (!domain.portIsValid(port)) return EINVAL;
+    this.channels.readLock(domain, port);
+    const usable = isUsable(this.channels.state(domain, port));
+    const result = this.abis.ofDomain(domain).setPriority(domain, port, usable, priority);
+    this.channels.readUnlock(domain, port);
+    return result;
   }
 
   /**
@@ -295,7 +291,8 @@ export class EventChannels {
     if (!domain.portIsValid(port)) return EINVAL;
     let result = EINVAL;
     this.channels.readLock(domain, port);
-    if (isUsable(this.channels.state(domain, port))) result = this.ports.isPending(domain, port) ? 1 : 0;
+    const state = this.channels.state(domain, port);
+    if (isUsable(state)) result = this.abis.of(state).isPending(domain, port) ? 1 : 0;
     this.channels.readUnlock(domain, port);
     return result;
   }
@@ -340,9 +337,11 @@ export class EventChannels {
 
   private sendLocked(domain: HvDomain, port: number): number {
     const state = this.channels.state(domain, port);
-    if (state === IPI) this.ports.setPending(domain, this.channels.notifyVcpu(domain, port), port);
-    else if (state === INTERDOMAIN) this.notifyPeer(domain, port);
-    else if (state !== UNBOUND) return EINVAL;
+    // By the state alone, whichever the ABI; a port of the hypervisor's own matches none.
+    const kind = state & ~FIFO;
+    if (kind === IPI) this.abis.of(state).setPending(domain, this.channels.notifyVcpu(domain, port), port);
+    else if (kind === INTERDOMAIN) this.notifyPeer(domain, port);
+    else if (kind !== UNBOUND) return EINVAL;
     return 0;
   }
 
@@ -354,15 +353,13 @@ export class EventChannels {
     const peer = this.machine.peer(this.channels.remoteDomid(domain, port));
     const peerPort = this.channels.remotePort(domain, port);
     const vcpu = this.channels.notifyVcpu(peer, peerPort);
-    if (consumerIsXen(this.channels.state(peer, peerPort))) {
-      this.machine.observer.xenConsumer(peer.id, vcpu.vcpuId, peerPort);
-    } else {
-      this.ports.setPending(peer, vcpu, peerPort);
-    }
+    const state = this.channels.state(peer, peerPort);
+    if (consumerIsXen(state)) this.machine.observer.xenConsumer(peer.id, vcpu.vcpuId, peerPort);
+    else this.abis.of(state).setPending(peer, vcpu, peerPort);
   }
 
   private isMovable(domain: HvDomain, port: number): boolean {
-    const state = this.channels.state(domain, port);
+    const state = this.channels.state(domain, port) & ~FIFO;
     if (state === ECS_VIRQ) return !isVcpuVirq(this.channels.remotePort(domain, port));
     return state === ECS_UNBOUND || state === ECS_INTERDOMAIN || state === ECS_PIRQ;
   }

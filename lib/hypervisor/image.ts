@@ -8,11 +8,14 @@
 import { ABI_CONSTANTS, type AbiName } from '../abi/abis';
 import { DOMID_FIRST_RESERVED } from '../abi/domain-ids';
 import { TOOLSTACK_DEFAULTS } from '../abi/event-channel';
+import { FIFO } from '../abi/fifo';
 import { VCPUOP_limits } from '../abi/vcpu';
 import {
   CHANNEL_BYTES,
   DOMAIN_BYTES,
   EVTCHNS_PER_BUCKET,
+  FIFO_DOMAIN_BYTES,
+  FIFO_VCPU_BYTES,
   IRQ_BYTES,
   MACHINE_BYTES,
   MAX_DOMAINS,
@@ -123,9 +126,12 @@ export function domainConfig(given: Partial<DomainConfig> & { readonly id: numbe
   };
 }
 
-/** Number of channel records a domain has room for. */
+/**
+ * Number of channel records a domain has room for: every domain may switch to the FIFO ABI. Records of ports that are never
+ * used cost address space only.
+ */
 export function channelCapacity(config: DomainConfig): number {
-  const highest = Math.min(config.maxPort, ABI_CONSTANTS[config.abi].EVTCHN_2L_NR_CHANNELS - 1);
+  const highest = Math.min(config.maxPort, FIFO.EVTCHN_FIFO_NR_CHANNELS - 1);
   return Math.ceil((highest + 1) / EVTCHNS_PER_BUCKET) * EVTCHNS_PER_BUCKET;
 }
 
@@ -134,7 +140,9 @@ export function privateLayout(config: DomainConfig, irqs: number) {
   const vcpus = DOMAIN_BYTES;
   const pirqs = vcpus + config.vcpus * VCPU_BYTES;
   const channels = Math.ceil((pirqs + irqs * PIRQ_BYTES) / CHANNEL_BYTES) * CHANNEL_BYTES;
-  return { vcpus, pirqs, channels, byteLength: channels + channelCapacity(config) * CHANNEL_BYTES };
+  const fifo = channels + channelCapacity(config) * CHANNEL_BYTES;
+  const fifoVcpus = fifo + FIFO_DOMAIN_BYTES;
+  return { vcpus, pirqs, channels, fifo, fifoVcpus, byteLength: fifoVcpus + config.vcpus * FIFO_VCPU_BYTES };
 }
 
 function requireInteger(what: string, value: number, from: number, to: number): void {

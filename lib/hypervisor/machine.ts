@@ -20,6 +20,7 @@ import {
   DOMAIN_REMOVED,
   DOMAIN_STATUS,
   DOMAIN_VALID_EVTCHNS,
+  FIFO_VCPU_BYTES,
   IRQ_BYTES,
   MACHINE_BYTES,
   PIRQ_BYTES,
@@ -47,6 +48,8 @@ export class HvVcpu implements VcpuRef {
   readonly pauseFlagsAddress: number;
   readonly pollEvtchnAddress: number;
   readonly infoPointerAddress: number;
+  /** Of its record for the FIFO ABI. */
+  readonly fifoAddress: number;
 
   constructor(
     readonly domain: HvDomain,
@@ -57,6 +60,7 @@ export class HvVcpu implements VcpuRef {
     this.pauseFlagsAddress = this.address + VCPU_PAUSE_FLAGS;
     this.pollEvtchnAddress = this.address + VCPU_POLL_EVTCHN;
     this.infoPointerAddress = this.address + VCPU_INFO;
+    this.fifoAddress = domain.fifoVcpusAddress + vcpuId * FIFO_VCPU_BYTES;
   }
 }
 
@@ -104,6 +108,8 @@ export class HvDomain {
   readonly vcpusAddress: number;
   readonly pirqsAddress: number;
   readonly channelsAddress: number;
+  readonly fifoAddress: number;
+  readonly fifoVcpusAddress: number;
 
   private readonly allowedPirqs: ReadonlySet<number>;
   private readonly readOnlyFrames: ReadonlySet<number>;
@@ -139,6 +145,8 @@ export class HvDomain {
     this.vcpusAddress = layout.vcpus;
     this.pirqsAddress = layout.pirqs;
     this.channelsAddress = layout.channels;
+    this.fifoAddress = layout.fifo;
+    this.fifoVcpusAddress = layout.fifoVcpus;
     this.pollMaskWords = Math.ceil(config.vcpus / 32);
     this.vcpus = Array.from({ length: config.vcpus }, (_, id) => new HvVcpu(this, id));
     this.allowedPirqs = new Set(config.pirqs);

@@ -21,7 +21,7 @@ import { BIND_PIRQ } from '../abi/event-channel';
 import { type Channels, isUsable } from './channels';
 import type { HvDomain, Machine } from './machine';
 import { readPair, writePair } from './pairs';
-import type { PortOps } from './port-ops';
+import type { PortAbis } from './port-ops';
 import {
   DOMAIN_PIRQ_EOI_MAP,
   IRQ_EOI_DEADLINE,
@@ -47,7 +47,7 @@ export class Pirqs {
   constructor(
     private readonly machine: Machine,
     private readonly channels: Channels,
-    private readonly ports: PortOps,
+    private readonly abis: PortAbis,
   ) {
     this.unmapped = new Set(machine.image.options.unmappedIrqs);
     this.edge = new Set(machine.image.options.edgeIrqs);
@@ -160,8 +160,9 @@ export class Pirqs {
     if (!this.machine.pirqExists(pirq)) return;
     const port = this.port(domain, pirq);
     if (port === 0 || !this.channels.readTrylock(domain, port)) return;
-    if (isUsable(this.channels.state(domain, port))) {
-      this.ports.setPending(domain, this.channels.notifyVcpu(domain, port), port);
+    const state = this.channels.state(domain, port);
+    if (isUsable(state)) {
+      this.abis.of(state).setPending(domain, this.channels.notifyVcpu(domain, port), port);
     }
     this.channels.readUnlock(domain, port);
   }

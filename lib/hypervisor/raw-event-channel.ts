@@ -126,7 +126,11 @@ export class RawEventChannelOps {
   private initControl(arg: number): number {
     if (!this.readable(arg, 24)) return EFAULT;
     const gfn = getUint64(this.domain.guest, arg);
-    return this.evtchn.initControl(this.current, gfn, this.u32(arg + 8), this.u32(arg + 12));
+    const result = this.evtchn.initControl(this.current, gfn, this.u32(arg + 8), this.u32(arg + 12));
+    if (result < 0) return result;
+    if (!this.domain.isWritable(arg + 16, 1)) return EFAULT;
+    this.domain.guest.write8(arg + 16, result);
+    return 0;
   }
 
   /** Copies a port back. If that fails, the port stays allocated, as in Xen. */

@@ -23,6 +23,7 @@ import { noObserver, PauseFlag, type Platform } from './platform';
 import {
   CHANNEL_BYTES,
   CHANNEL_STATE,
+  DOMAIN_EVTCHN_FIFO,
   DOMAIN_VALID_EVTCHNS,
   EVTCHNS_PER_BUCKET,
   MACHINE_WC_NSEC,
@@ -74,19 +75,21 @@ export function initialiseMachine(hypervisor: { readonly image: MachineImage }):
 /** Puts a used machine back to its start of day. Records of ports that were never valid are not touched. */
 export function resetMachine(hypervisor: { readonly image: MachineImage }): void {
   const machine = machineOf(hypervisor.image);
-  clear(machine.image.global, machine.image.global.byteLength);
+  clear(machine.image.global, 0, machine.image.global.byteLength);
   for (const domain of machine.domains) {
     const image = machine.image.domains[domain.index] as DomainImage;
-    clear(image.guest, image.guest.byteLength);
+    clear(image.guest, 0, image.guest.byteLength);
+    const usesFifo = domain.state.read32(DOMAIN_EVTCHN_FIFO) !== 0;
     const used = domain.channelsAddress + domain.state.read32(DOMAIN_VALID_EVTCHNS) * CHANNEL_BYTES;
-    clear(image.private, Math.min(used, image.private.byteLength));
+    clear(image.private, 0, Math.min(used, domain.fifoAddress));
+    if (usesFifo) clear(image.private, domain.fifoAddress, image.private.byteLength);
   }
   initialiseMachine(hypervisor);
 }
 
 /** Shared memory is filled element by element: the widest elements are the fastest. All sizes are multiples of 8. */
-function clear(buffer: SharedArrayBuffer, bytes: number): void {
-  new BigInt64Array(buffer, 0, bytes / 8).fill(0n);
+function clear(buffer: SharedArrayBuffer, from: number, to: number): void {
+  new BigInt64Array(buffer, from, (to - from) / 8).fill(0n);
 }
 
 function initialiseDomain(domain: HvDomain, wallclockSec: number, wallclockNsec: number): void {

@@ -1,6 +1,6 @@
 /**
  * Where the hypervisor's own mutable state lies: the private buffer of each domain (struct domain, struct vcpu,
- * struct evtchn, struct pirq) and the one buffer of the machine. Guests never see either.
+ * struct evtchn, struct pirq, and the FIFO ABI's) and the one buffer of the machine. Guests never see either.
  *
  * The tables have the shape of the ABI's structure tables, so that traces name these words as they name guest ones:
  * `domain.event_lock`, `vcpu[1].pause_flags`, `channel[5].state`. All-zero memory is the state before start of day; see
@@ -9,9 +9,10 @@
  * Placement follows who writes what: words that senders only read lie apart from those that change with every event, and
  * a channel has a cache line of its own.
  *
- * @source xen/include/xen/sched.h (struct domain, vcpu, evtchn), xen/arch/x86/irq.c (irq_guest_action_t)
+ * @source xen/include/xen/sched.h (struct domain, vcpu, evtchn), xen/common/event_fifo.c, xen/arch/x86/irq.c (irq_guest_action_t)
  */
 
+import { FIFO } from '../abi/fifo';
 import { type StructLayout, structLayout } from '../abi/struct';
 import { NR_VIRQS } from '../abi/virq';
 
@@ -26,13 +27,15 @@ export const MAX_DOMAINS = 256;
 export const CONSOLE_INPUT_BYTES = 128;
 /** Watchdogs of a domain. */
 export const NR_WATCHDOGS = 2;
+/** Event words in a page of a FIFO event array. */
+export const EVENT_WORDS_PER_PAGE = 1024;
 
 /** struct domain. Locks are words of {@link LockableMemory}. */
 export const DOMAIN = structLayout(HOST, 'domain', {
   /** Read-write. Written by whatever changes a channel, read by status. See `event-channel.ts`. */
   event_lock: 'uint32',
   // Guarded by event_lock.
-  /** Channels that are not free, the reserved port 0 included. */
+  /** Channels that are not free; the reserved port 0 does not count. */
   active_evtchns: 'uint32',
   /** Of these, the ones the hypervisor itself consumes. */
   xen_evtchns: 'uint32',
@@ -53,7 +56,9 @@ export const DOMAIN = structLayout(HOST, 'domain', {
   watchdog_lock: 'uint32',
   /** Bit n: watchdog n+1 is allocated. */
   watchdog_inuse_map: 'uint32',
-  pad0: { type: 'uint32', count: 2 },
+  /** Guarded by event_lock. No channel below this is free. */
+  first_free_evtchn: 'uint32',
+  pad0: 'uint32',
 
   // Read by every send.
   /** DOMAIN_ALIVE, _DYING or _REMOVED. */
@@ -68,7 +73,8 @@ export const DOMAIN = structLayout(HOST, 'domain', {
   auto_unmask: 'uint32',
   /** Added to the machine's wallclock. */
   time_offset_seconds: 'int32',
-  pad1: 'uint32',
+  /** 1: the domain uses the FIFO ABI. Changed under event_lock; events follow the bit in their channel's state. */
+  evtchn_fifo: 'uint32',
   /** System time in ns at which a watchdog that is allocated fires. */
   watchdog_deadline: { type: 'uint64', count: NR_WATCHDOGS },
   pad2: { type: 'uint32', count: 2 },
@@ -131,11 +137,17 @@ export const VCPU = structLayout(HOST, 'vcpu', {
   pad4: { type: 'uint32', count: 4 },
 });
 
-/** struct evtchn. State and binding change only under the domain's event_lock and the channel's lock, both held for writing. */
+/**
+ * struct evtchn. State and binding change only under the domain's event_lock and the channel's lock, both held for writing;
+ * FIFO_CHANNEL in the state is set under event_lock alone.
+ */
 export const CHANNEL = structLayout(HOST, 'channel', {
   /** Read-write. See `event-channel.ts`. */
   lock: 'uint32',
-  /** ECS_*, in bits 0-7; XEN_CONSUMER in bit 8. One word, so that one read tells whether a guest may use the channel. */
+  /**
+   * ECS_*, in bits 0-7; XEN_CONSUMER in bit 8; FIFO_CHANNEL in bit 9. One word, so that one read tells whether a guest may use
+   * the channel, and by which ABI its events are delivered.
+   */
   state: 'uint32',
   /** The vCPU that is notified. Changed under event_lock alone. */
   notify_vcpu_id: 'uint32',
@@ -143,7 +155,38 @@ export const CHANNEL = structLayout(HOST, 'channel', {
   remote_domid: 'uint32',
   /** interdomain: the peer's port; pirq and virq: the number. */
   remote_port: 'uint32',
-  pad: { type: 'uint32', count: 11 },
+
+  // FIFO ABI. These outlive close and EVTCHNOP_reset.
+  /** There was an event before there was an event word for it. */
+  fifo_pending: 'uint32',
+  /** Priority, XOR the default one: zero memory has the default. */
+  fifo_priority: 'uint32',
+  /** The queue it was last linked on: vCPU * 16 + priority. One word, so that the pair is never read in two halves. */
+  fifo_last_queue: 'uint32',
+  pad: { type: 'uint32', count: 8 },
+});
+
+/**
+ * struct evtchn_fifo_domain. It and {@link FIFO_VCPU} are at the end of the private buffer, all zero unless evtchn_fifo is
+ * set: a domain that does not use the FIFO ABI never touches them.
+ */
+export const FIFO_DOMAIN = structLayout(HOST, 'fifo', {
+  /** Ports below this have an event word: 1024 for each page of the array. Raised after the page's address is there. */
+  num_evtchns: 'uint32',
+  pad: { type: 'uint32', count: 15 },
+  /** Guest address of each page of the event array. */
+  event_array: { type: 'uint32', count: FIFO.EVTCHN_FIFO_NR_CHANNELS / EVENT_WORDS_PER_PAGE },
+});
+
+/** struct evtchn_fifo_vcpu. */
+export const FIFO_VCPU = structLayout(HOST, 'fifo_vcpu', {
+  /** Guest address of its control block; 0: none yet, its events are dropped. */
+  control_block: 'uint32',
+  pad: { type: 'uint32', count: 15 },
+  /** Of each queue. Held for writing while an event is put on it; of two, the lower one by vCPU and priority goes first. */
+  queue_lock: { type: 'uint32', count: FIFO.EVTCHN_FIFO_MAX_QUEUES },
+  /** Port put on the queue last; 0: none. Guarded by the queue's lock. The guest may have taken it off since. */
+  queue_tail: { type: 'uint32', count: FIFO.EVTCHN_FIFO_MAX_QUEUES },
 });
 
 /** struct pirq, for one domain. */
@@ -204,6 +247,8 @@ export const MACHINE = structLayout(HOST, 'machine', {
 export const DOMAIN_BYTES = DOMAIN.size;
 export const VCPU_BYTES = VCPU.size;
 export const CHANNEL_BYTES = CHANNEL.size;
+export const FIFO_DOMAIN_BYTES = FIFO_DOMAIN.size;
+export const FIFO_VCPU_BYTES = FIFO_VCPU.size;
 export const PIRQ_BYTES = PIRQ.size;
 export const IRQ_BYTES = IRQ.size;
 export const MACHINE_BYTES = MACHINE.size;
@@ -225,6 +270,11 @@ export const DOMAIN_REMOVED = 2;
 
 /** In {@link CHANNEL}.state: events at this channel are the hypervisor's. To the guest the channel is unusable. */
 export const XEN_CONSUMER = 1 << 8;
+/**
+ * In {@link CHANNEL}.state: the FIFO ABI delivers this channel's events. Never in a channel that is free or the hypervisor's
+ * own, so it means nothing there.
+ */
+export const FIFO_CHANNEL = 1 << 9;
 /** In {@link CHANNEL}.state: the ECS_* number. */
 export const STATE_MASK = 0xff;
 
@@ -254,6 +304,8 @@ export const DOMAIN_POLL_MASK = at(DOMAIN, 'poll_mask');
 export const DOMAIN_PIRQ_EOI_MAP = at(DOMAIN, 'pirq_eoi_map');
 export const DOMAIN_AUTO_UNMASK = at(DOMAIN, 'auto_unmask');
 export const DOMAIN_TIME_OFFSET_SECONDS = at(DOMAIN, 'time_offset_seconds');
+export const DOMAIN_FIRST_FREE_EVTCHN = at(DOMAIN, 'first_free_evtchn');
+export const DOMAIN_EVTCHN_FIFO = at(DOMAIN, 'evtchn_fifo');
 
 export const VCPU_PAUSE_FLAGS = at(VCPU, 'pause_flags');
 export const VCPU_POLL_EVTCHN = at(VCPU, 'poll_evtchn');
@@ -284,6 +336,16 @@ export const CHANNEL_STATE = at(CHANNEL, 'state');
 export const CHANNEL_NOTIFY_VCPU_ID = at(CHANNEL, 'notify_vcpu_id');
 export const CHANNEL_REMOTE_DOMID = at(CHANNEL, 'remote_domid');
 export const CHANNEL_REMOTE_PORT = at(CHANNEL, 'remote_port');
+
+export const CHANNEL_FIFO_PENDING = at(CHANNEL, 'fifo_pending');
+export const CHANNEL_FIFO_PRIORITY = at(CHANNEL, 'fifo_priority');
+export const CHANNEL_FIFO_LAST_QUEUE = at(CHANNEL, 'fifo_last_queue');
+
+export const FIFO_NUM_EVTCHNS = at(FIFO_DOMAIN, 'num_evtchns');
+export const FIFO_EVENT_ARRAY = at(FIFO_DOMAIN, 'event_array');
+export const FIFO_CONTROL_BLOCK = at(FIFO_VCPU, 'control_block');
+export const FIFO_QUEUE_LOCK = at(FIFO_VCPU, 'queue_lock');
+export const FIFO_QUEUE_TAIL = at(FIFO_VCPU, 'queue_tail');
 
 export const PIRQ_EVTCHN = at(PIRQ, 'evtchn');
 export const PIRQ_MASKED = at(PIRQ, 'masked');

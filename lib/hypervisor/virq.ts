@@ -15,7 +15,7 @@ import { NR_VIRQS, VIRQ_CLASS } from '../abi/virq';
 import { toUint32 } from './arguments';
 import { type Channels, isUsable } from './channels';
 import type { HvDomain, HvVcpu, Machine } from './machine';
-import type { PortOps } from './port-ops';
+import type { PortAbis } from './port-ops';
 import {
   DOMAIN_ALIVE,
   MACHINE_GLOBAL_VIRQ_HANDLERS,
@@ -43,7 +43,7 @@ export class Virqs {
   constructor(
     private readonly machine: Machine,
     private readonly channels: Channels,
-    private readonly ports: PortOps,
+    private readonly abis: PortAbis,
   ) {}
 
   /**
@@ -147,8 +147,9 @@ export class Virqs {
 
   private deliver(domain: HvDomain, port: number, vcpu: HvVcpu | undefined): void {
     if (!this.channels.readTrylock(domain, port)) return;
-    if (isUsable(this.channels.state(domain, port))) {
-      this.ports.setPending(domain, vcpu ?? this.channels.notifyVcpu(domain, port), port);
+    const state = this.channels.state(domain, port);
+    if (isUsable(state)) {
+      this.abis.of(state).setPending(domain, vcpu ?? this.channels.notifyVcpu(domain, port), port);
     }
     this.channels.readUnlock(domain, port);
   }

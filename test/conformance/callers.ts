@@ -171,6 +171,7 @@ const RESULT_MEMBERS: Readonly<Record<string, string>> = {
   bind_virq: 'port',
   bind_ipi: 'port',
   bind_pirq: 'port',
+  init_control: 'link_bits',
 };
 
 /** Members of the union in evtchn_status, by status. */

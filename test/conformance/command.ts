@@ -25,7 +25,7 @@ function replayNamed(file: string, sequence: Sequence) {
 
 function replayFiles(files: readonly string[], print: (line: string) => void): number {
   if (files.length === 0) throw new VectorFormatError('usage: npm run conformance -- FILE…');
-  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const counts = { passed: 0, failed: 0 };
   for (const file of files) {
     for (const sequence of readVectors(file)) {
       const outcome = replayNamed(file, sequence);
@@ -33,7 +33,7 @@ function replayFiles(files: readonly string[], print: (line: string) => void): n
       if (outcome.verdict === 'failed') print(describeDifference(sequence.name, outcome.difference));
     }
   }
-  print(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  print(`${counts.passed} passed, ${counts.failed} failed, 0 skipped`);
   return counts.failed === 0 ? 0 : 1;
 }
 

@@ -14,6 +14,7 @@ import {
 import { type Observer, PauseFlag, type Platform } from '../../lib/hypervisor/platform';
 import { initialiseMachine } from '../../lib/hypervisor/start-of-day';
 import { AtomicsMemory } from '../../lib/memory/atomics-memory';
+import { FifoGuest, isFifo } from '../support/fifo-guest';
 import { type Sequence, type VectorDomain, VectorFormatError } from './vectors';
 
 const SHARED_INFO_FRAME = 1;
@@ -129,6 +130,8 @@ class Watch {
 
 export class VectorMachine {
   readonly effects = new Effects();
+  /** The recorder's FIFO guests, by domain and vCPU, while the domain uses the FIFO ABI. */
+  private readonly fifoGuests = new Map<HvVcpu, FifoGuest>();
   readonly hypervisor: Hypervisor;
   private readonly image: MachineImage;
   private readonly watches: readonly Watch[];
@@ -159,6 +162,20 @@ export class VectorMachine {
     const vcpu = this.domain(domainId).vcpu(vcpuId);
     if (vcpu === undefined) throw new VectorFormatError(`there is no vCPU ${vcpuId} in domain ${domainId}`);
     return vcpu;
+  }
+
+  fifoGuest(vcpu: HvVcpu): FifoGuest {
+    let guest = this.fifoGuests.get(vcpu);
+    if (guest === undefined) {
+      guest = new FifoGuest(vcpu);
+      this.fifoGuests.set(vcpu, guest);
+    }
+    return guest;
+  }
+
+  /** After a step: the guests of a domain that has left the FIFO ABI have no heads left over from it. */
+  noteAbis(): void {
+    for (const vcpu of this.fifoGuests.keys()) if (!isFifo(vcpu.domain)) this.fifoGuests.delete(vcpu);
   }
 
   isBlocked(vcpu: HvVcpu): boolean {

@@ -4,7 +4,7 @@ import { RESET_INTERRUPTED } from '../../lib/hypervisor/channel-closing';
 import { PortStatus } from '../../lib/hypervisor/event-channel';
 import { quiet, TestMachine } from './support/machine';
 
-const { EBUSY, EINVAL, ENOENT, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } = Errno;
+const { EBUSY, EINVAL, ENOENT, ENOSPC, EPERM, ESRCH } = Errno;
 
 /** Domain 1: control domain with 2 vCPUs. Domain 2: 4 vCPUs. Domain 3: 32-bit. */
 function threeDomains(): TestMachine {
@@ -282,22 +282,6 @@ describe('evtchn_reset', () => {
     expect(evtchn.resetFrom(current, DOMID_SELF, true, false)).to.equal(0);
     expect(evtchn.resetFrom(current, DOMID_SELF, true, false)).to.equal(-EBUSY);
     expect(statusOf(machine, 2, 65).status).to.equal(EVTCHNSTAT.EVTCHNSTAT_closed);
-  });
-});
-
-describe('the operations of the FIFO ABI', () => {
-  it('check their arguments and go no further', () => {
-    const machine = threeDomains();
-    const { evtchn } = machine.hypervisor;
-    const current = machine.vcpu(2, 0);
-    expect(evtchn.initControl(current, 9, 0, 4)).to.equal(-ENOENT);
-    expect(evtchn.initControl(current, 9, 4032, 0)).to.equal(-EINVAL);
-    expect(evtchn.initControl(current, 9, 12, 0)).to.equal(-EINVAL);
-    expect(evtchn.initControl(current, 64, 0, 0)).to.equal(-EINVAL);
-    expect(evtchn.initControl(current, 9, 4024, 0)).to.equal(-EOPNOTSUPP);
-    expect(evtchn.expandArray(current, 9)).to.equal(-EOPNOTSUPP);
-    expect(evtchn.setPriority(current, 64, 1)).to.equal(-EINVAL);
-    expect(evtchn.setPriority(current, 1, 1)).to.equal(-ENOSYS);
   });
 });
 

@@ -1,0 +1,57 @@
+/**
+ * The free-running Memory with somebody else at it: a test's guest acts in between the hypervisor's accesses. Counts them.
+ */
+import { AtomicsMemory } from '../../../lib/memory/atomics-memory';
+
+export class RacingMemory extends AtomicsMemory {
+  /** Accesses so far. */
+  accesses = 0;
+  /** Acts before each access; its own accesses go unnoticed. */
+  rival: ((memory: AtomicsMemory, address: number) => void) | undefined;
+  private readonly plain = new AtomicsMemory(this.buffer);
+
+  override read8(address: number): number {
+    this.note(address);
+    return super.read8(address);
+  }
+
+  override read32(address: number): number {
+    this.note(address);
+    return super.read32(address);
+  }
+
+  override write32(address: number, value: number): void {
+    this.note(address);
+    super.write32(address, value);
+  }
+
+  override load32(address: number): number {
+    this.note(address);
+    return super.load32(address);
+  }
+
+  override store32(address: number, value: number): void {
+    this.note(address);
+    super.store32(address, value);
+  }
+
+  override and32(address: number, value: number): number {
+    this.note(address);
+    return super.and32(address, value);
+  }
+
+  override or32(address: number, value: number): number {
+    this.note(address);
+    return super.or32(address, value);
+  }
+
+  override compareExchange32(address: number, expected: number, replacement: number): number {
+    this.note(address);
+    return super.compareExchange32(address, expected, replacement);
+  }
+
+  private note(address: number): void {
+    this.accesses++;
+    this.rival?.(this.plain, address);
+  }
+}
