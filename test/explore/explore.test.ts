@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { expect } from 'chai';
 import { defineScenario } from '../../lib/engine/scenario';
 import { ExploreOptionError } from '../../lib/explore/options';
@@ -56,6 +57,13 @@ async function rejection(promise: Promise<unknown>): Promise<Error> {
 }
 
 describe('explore', () => {
+  it('tells a control domain when another domain has shut down, in every interleaving', async () => {
+    const file = path.join(__dirname, 'scenarios', 'control-domain.ts');
+    const report = await explore(file);
+    expect(report).to.include({ failure: null, complete: true });
+    expect(report.outcomes.map(({ results }) => results[0])).to.deep.equal([1]);
+  });
+
   it('finds a lost update, shrinks it to one preemption, and prints what replays it', async () => {
     const result = await explore(counter);
     expect(result.complete).to.equal(false);

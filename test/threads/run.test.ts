@@ -35,6 +35,11 @@ describe('run', () => {
     expect(second!.some((id) => first!.includes(id))).to.equal(true);
   });
 
+  it('calibrates its clocks while it runs, and vCPUs that are switched in publish that', async () => {
+    const result = await runScenario('long-lived');
+    expect(result.domains[0]!.vcpus[0]!.result).to.deep.equal({ published: 2, inOrder: true });
+  });
+
   it('evaluates the scenario anew for each vCPU and run', async () => {
     for (let i = 0; i < 3; i++) {
       expect(facts(await runScenario('facts')).map(({ evaluations }) => evaluations)).to.deep.equal([1, 1]);

@@ -385,10 +385,17 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     };
   }
 
-  /** All vCPUs of the domain are to leave: sleepers are released, the others find out when they next sleep. */
+  /**
+   * All vCPUs of the domain are to leave: sleepers are released, the others find out when they next sleep.
+   *
+   * DIFFERS: the handler of VIRQ_DOM_EXC is told at once and not when the last vCPU has stopped. A vCPU whose guest has
+   * returned takes no further step in which it could be counted.
+   */
   private stopDomain(domainId: number): void {
     const domain = this.hypervisor.domain(domainId);
-    for (const vcpu of domain?.vcpus ?? []) domain?.state.or32(vcpu.pauseFlagsAddress, PauseFlag.STOP);
+    if (domain === undefined) return;
+    for (const vcpu of domain.vcpus) domain.state.or32(vcpu.pauseFlagsAddress, PauseFlag.STOP);
+    this.hypervisor.sched.finaliseShutdown(domain);
   }
 }
 

@@ -29,6 +29,8 @@ import { Watchdog } from './watchdog';
 
 const LOOK_INTERVAL_MS = 50;
 const PROGRESS_INTERVAL_MS = 500;
+/** As often as Xen calibrates its clocks. */
+const CALIBRATION_INTERVAL_MS = 1000;
 /** How long vCPUs that were told to leave have time to. */
 const GRACE_MS = 400;
 /** The same for a thread inside the hypervisor: it may hold a lock, and leaves soon unless it waits for one. */
@@ -48,6 +50,7 @@ export class MachineRun implements CrewEvents {
   /** What a callback of the user's threw. */
   private callbackError: { readonly thrown: unknown } | undefined;
   private lastProgressMs = 0;
+  private lastCalibrationMs = performance.now();
 
   constructor(
     private readonly plan: MachinePlan,
@@ -149,6 +152,7 @@ export class MachineRun implements CrewEvents {
     const nowMs = performance.now();
     this.drain();
     this.serveTimers();
+    this.calibrate(nowMs);
     this.watchdog.tick(nowMs, domains);
     for (const domain of domains.filter(({ settled }) => !settled)) {
       if (!domain.ending) this.lookForHang(domain);
@@ -185,6 +189,18 @@ export class MachineRun implements CrewEvents {
       const found = broken === undefined ? '' : `; ${broken}`;
       const message = `deadlock: ${describeSleepers(domain)}, and nothing is left that could wake it${found}`;
       domain.end(causeWord(Cause.DEADLOCK), { reason: 'deadlock', message });
+    }
+  }
+
+  /** Lets vCPUs publish a newer vcpu_time_info when they are switched in next. */
+  private calibrate(nowMs: number): void {
+    if (nowMs - this.lastCalibrationMs < CALIBRATION_INTERVAL_MS) return;
+    this.lastCalibrationMs = nowMs;
+    try {
+      this.host.machine.hypervisor.time.calibrate();
+    } catch (error) {
+      // A thread was ended while it read the machine's time: the last calibration stays.
+      if (!(error instanceof StuckLockError)) throw error;
     }
   }
 
