@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { expect } from 'chai';
+import { ABI_NAMES } from '../../lib/abi';
 import { defineScenario } from '../../lib/engine/scenario';
 import { ExploreOptionError } from '../../lib/explore/options';
 import { replay } from '../../lib/explore/replay';
@@ -57,6 +58,16 @@ async function rejection(promise: Promise<unknown>): Promise<Error> {
 }
 
 describe('explore', () => {
+  for (const abi of ABI_NAMES) {
+    it(`loses no wake-up on ${abi}`, async () => {
+      for (const memoryModel of ['sc', 'tso'] as const) {
+        const report = await explore(wakeUp, { abi, memoryModel });
+        expect(report).to.include({ failure: null, complete: true });
+        expect(report.outcomes.map(({ results }) => results[0])).to.deep.equal([1]);
+      }
+    });
+  }
+
   it('tells a control domain when another domain has shut down, in every interleaving', async () => {
     const file = path.join(__dirname, 'scenarios', 'control-domain.ts');
     const report = await explore(file);
