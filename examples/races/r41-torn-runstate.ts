@@ -30,7 +30,9 @@ const AREA = 16 * 4096;
 const ENTRY_TIME_LOW = AREA + 8;
 const ENTRY_TIME_HIGH = AREA + 12;
 const TIME_RUNNING_LOW = AREA + 16;
+const TIME_RUNNABLE_LOW = AREA + 24;
 const TIME_BLOCKED_LOW = AREA + 32;
+const TIME_OFFLINE_LOW = AREA + 40;
 const WAKE_UP_NS = 1000;
 
 export default defineScenario({
@@ -73,7 +75,8 @@ export default defineScenario({
       const early = variant === 'flag-first' ? memory.read32(ENTRY_TIME_HIGH) : 0;
       const entryTime = memory.read32(ENTRY_TIME_LOW);
       const flag = variant === 'fixed' ? memory.read32(ENTRY_TIME_HIGH) : early;
-      const sum = memory.read32(TIME_RUNNING_LOW) + memory.read32(TIME_BLOCKED_LOW);
+      const times = [TIME_RUNNING_LOW, TIME_RUNNABLE_LOW, TIME_BLOCKED_LOW, TIME_OFFLINE_LOW];
+      const sum = times.reduce((total, address) => total + memory.read32(address), 0);
       if (variant !== 'buggy') {
         if (flag !== 0 || memory.read32(ENTRY_TIME_LOW) !== entryTime) return 'being written';
         if (memory.read32(ENTRY_TIME_HIGH) !== 0) return 'being written';
