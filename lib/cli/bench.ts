@@ -11,11 +11,12 @@ import { ipi } from './bench/ipi';
 import { lockstep } from './bench/lockstep';
 import { type BenchResult, goalMet } from './bench/measure';
 import { races } from './bench/races';
+import { chaos, stress } from './bench/stress';
 import { alignColumns } from './table';
 import { fitTo, painter } from './terminal';
 import { UsageError } from './usage-error';
 
-const GROUPS: readonly BenchGroup[] = [ipi, send, scan, boot, throughput, explore, races, lockstep];
+const GROUPS: readonly BenchGroup[] = [ipi, send, scan, boot, throughput, explore, races, lockstep, stress, chaos];
 
 const INTERRUPTED = 130;
 

@@ -16,6 +16,7 @@ import { registerLayout } from './layout';
 import { packageVersion } from './package-root';
 import { registerReplay } from './replay';
 import { registerRun } from './run';
+import { registerStress } from './stress';
 import { exitOnClosedPipe } from './terminal';
 import { registerTour } from './tour';
 import { UsageError } from './usage-error';
@@ -38,6 +39,7 @@ export function createProgram(): Command {
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   registerRun(program);
+  registerStress(program);
   registerExplore(program);
   registerReplay(program);
   registerLayout(program);

@@ -62,8 +62,12 @@ export function exitLines(result: RunResult): string[] {
 /** What failed, with the stack of its cause; empty if nothing did. */
 export function failureLines({ failure }: RunResult): string[] {
   if (failure === null) return [];
-  const frames = (failure.cause?.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
-  return [`FAILED (${failure.kind}): ${failure.message}`, ...frames.filter((line) => !isOwnFrame(line))];
+  return [`FAILED (${failure.kind}): ${failure.message}`, ...guestFrames(failure.cause?.stack)];
+}
+
+/** Of an error's stack, the frames in the user's files. */
+export function guestFrames(stack = ''): string[] {
+  return stack.split('\n').filter((line) => /^\s+at /.test(line) && !isOwnFrame(line));
 }
 
 /** Frames of the package itself, its pool and Node tell the user nothing about the guest. */

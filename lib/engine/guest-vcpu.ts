@@ -5,7 +5,7 @@
  *
  * The engine brings the guest's memory (which opens a window for upcalls before each access) and
  * {@link GuestHooks}. The only state here is the registered callback; an engine that executes a guest anew
- * makes a new GuestVcpu, and the guest registers it again.
+ * makes a new GuestVcpu or restarts it, and the guest registers it again.
  */
 import type { GuestDomain, Hypercalls, Vcpu, Words } from '../guest/vcpu';
 import { createHypercalls, type HypercallGate } from '../hypervisor/hypercalls';
@@ -111,6 +111,11 @@ export class GuestVcpu implements Vcpu, HypercallGate {
     if (domain.isX86) return view;
     const flag = new ByteField(domain.state, this.current.address + VCPU_IRQ_MASKED);
     return Object.defineProperty(view, 'evtchn_upcall_mask', { value: flag });
+  }
+
+  /** For a guest that is executed anew with the same object: no callback is registered. */
+  restart(): void {
+    this.callback = undefined;
   }
 
   onUpcall(handler: () => void): void {

@@ -87,7 +87,8 @@ export interface RunResult {
   readonly failure: RunFailure | null;
 }
 
-const GOOD_ENDS: readonly ExitReason[] = ['completed', 'poweroff', 'reboot', 'suspend', 'soft_reset'];
+/** Ends that are no failure. */
+export const GOOD_ENDS: readonly ExitReason[] = ['completed', 'poweroff', 'reboot', 'suspend', 'soft_reset'];
 
 /** The first domain that neither completed nor shut down in good order, as the run's failure. */
 export function failureOfDomains(domains: readonly DomainResult[]): RunFailure | null {

@@ -18,6 +18,7 @@ describe('the public API', () => {
       'replay',
       'run',
       'shutdownPool',
+      'stress',
     ]);
   });
 });

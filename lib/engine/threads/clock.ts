@@ -31,10 +31,15 @@ export function monotonicNs(): number {
 }
 
 export class SystemClock {
-  private readonly offsetNs: number;
+  private offsetNs = 0;
 
   /** @param originNs - system time 0, as {@link monotonicNs} told it on any thread */
   constructor(originNs: number) {
+    this.restart(originNs);
+  }
+
+  /** Time begins anew: for a machine that is booted again on the same threads. */
+  restart(originNs: number): void {
     threadOffsetNs ??= measureThreadOffsetNs();
     this.offsetNs = threadOffsetNs - originNs;
   }

@@ -121,10 +121,15 @@ export class Control {
     return Atomics.load(this.domains, domain);
   }
 
-  /** Ends the threads of timers and devices. */
-  stopHardware(): void {
+  /** Makes the devices leave. */
+  stopDevices(): void {
     Atomics.store(this.flags, STOPPING, 1);
     Atomics.notify(this.flags, STOPPING);
+  }
+
+  /** Ends the threads of timers and devices. */
+  stopHardware(): void {
+    this.stopDevices();
     Atomics.add(this.flags, TIMER_SEQUENCE, 1);
     Atomics.notify(this.flags, TIMER_SEQUENCE);
   }
@@ -187,6 +192,13 @@ export class Control {
   /** True while the timer thread means to wake some time, or is awake. Before it has begun: whether it is needed. */
   get timerWanted(): boolean {
     return Atomics.load(this.flags, TIMER_PLANNED) !== PLAN_NEVER;
+  }
+
+  /** For a machine that is booted again on the same threads, when none of them is at work in it: nobody has finished. */
+  restart(): void {
+    for (let domain = 0; domain < this.domains.length; domain++) Atomics.store(this.domains, domain, 0);
+    for (let at = THREAD_FLAGS + FINISHED; at < this.flags.length; at += THREAD_WORDS) Atomics.store(this.flags, at, 0);
+    Atomics.store(this.flags, STOPPING, 0);
   }
 
   // Figures. Plain: each is written by the thread of its vCPU (events: of its row) alone.

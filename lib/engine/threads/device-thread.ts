@@ -32,18 +32,18 @@ class PowerOff {
 }
 const POWER_OFF = new PowerOff();
 
-class ThreadDevice implements Device {
+export class ThreadDevice implements Device {
   readonly name: string;
   readonly args: unknown;
   readonly domains: Readonly<Record<string, ToolstackDomain>>;
-  private readonly machine: MachineThread;
   private readonly numbers: RandomStream;
 
-  constructor(private readonly task: DeviceTask) {
+  constructor(
+    private readonly task: DeviceTask,
+    private readonly machine: MachineThread,
+  ) {
     this.name = task.name;
     this.args = freezeData(task.args);
-    this.machine = new MachineThread(task);
-    this.machine.control.markStarted(task.row, threadId);
     const { hypervisor } = this.machine;
     this.domains = toolstackDomains(hypervisor, task.domains, (id) => hypervisor.vcpu(id, 0).domain.guest);
     this.numbers = new RandomStream(task.seed, task.row);
@@ -110,11 +110,23 @@ class ThreadDevice implements Device {
 
 /** Runs one device until it returns or the machine stops. The task of a worker thread. */
 export function runDevice(task: DeviceTask): DeviceOutcome {
+  const machine = new MachineThread(task);
+  machine.control.markStarted(task.row, threadId);
+  return deviceOutcome(() => deviceFunction(task)(new ThreadDevice(task, machine)));
+}
+
+/** @throws Error if the scenario has no such device */
+export function deviceFunction(task: DeviceTask): (device: Device) => void {
+  const scenario = evaluateScenario(task.source, { index: task.scenarioIndex, entryPoints: threadEntryPoints });
+  const run = scenario.devices?.[task.name];
+  if (run === undefined) throw new Error(`${task.source.file} has no device '${task.name}'`);
+  return run;
+}
+
+/** @param run - the device's function; that the machine is switched off meanwhile is no failure */
+export function deviceOutcome(run: () => void): DeviceOutcome {
   try {
-    const scenario = evaluateScenario(task.source, { index: task.scenarioIndex, entryPoints: threadEntryPoints });
-    const run = scenario.devices?.[task.name];
-    if (run === undefined) throw new Error(`${task.source.file} has no device '${task.name}'`);
-    run(new ThreadDevice(task));
+    run();
     return { kind: 'returned' };
   } catch (thrown) {
     return thrown === POWER_OFF ? { kind: 'returned' } : { kind: 'failed', error: errorData(toError(thrown)) };

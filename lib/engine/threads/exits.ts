@@ -10,7 +10,7 @@ import {
   SHUTDOWN_suspend,
   SHUTDOWN_watchdog,
 } from '../../abi';
-import type { DomainExit, ExitReason } from '../run-result';
+import { type DomainExit, type ExitReason, GOOD_ENDS } from '../run-result';
 
 /** Kinds of cause, in bits 0-7 of the word; vCPU in bits 8-15, SHUTDOWN_* code in bits 16-23. Never 0. */
 export const Cause = {
@@ -52,4 +52,11 @@ export function shutdownExit(word: number): DomainExit {
   const reason = SHUTDOWN_REASONS[code] ?? 'crash';
   const name = code in SHUTDOWN_REASONS ? `SHUTDOWN_${reason}` : `unknown code ${code}`;
   return { reason, message: `the domain was shut down: ${name}` };
+}
+
+/** Whether a cause is a failure: neither the domain nor what aborted it is at fault otherwise. */
+export function isBadEnd(word: number): boolean {
+  const kind = causeKind(word);
+  if (kind === Cause.SHUTDOWN) return !GOOD_ENDS.includes(shutdownExit(word).reason);
+  return kind !== Cause.COMPLETED && kind !== Cause.ABORTED;
 }

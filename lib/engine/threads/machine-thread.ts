@@ -22,7 +22,8 @@ export interface MachineTask {
   readonly runId: string;
   readonly image: MachineImage;
   readonly control: ControlBuffers;
-  readonly output: SharedArrayBuffer;
+  /** Absent: nobody listens. */
+  readonly output?: SharedArrayBuffer;
   /** System time 0 on the process-wide monotonic clock. */
   readonly originNs: number;
   /** Row of this thread in the table of events. */
@@ -41,7 +42,7 @@ export class MachineThread {
   readonly control: Control;
   readonly clock: SystemClock;
   readonly hypervisor: Hypervisor;
-  private readonly ring: OutputRing;
+  private readonly ring: OutputRing | undefined;
   private readonly encoder = new TextEncoder();
   /** Row of the timer thread in the table of events: after all vCPUs. */
   private readonly timerRow: number;
@@ -56,7 +57,7 @@ export class MachineThread {
     const { image } = task;
     this.control = new Control(task.control);
     this.clock = new SystemClock(task.originNs);
-    this.ring = new OutputRing(task.output);
+    this.ring = task.output && new OutputRing(task.output);
     let slot = 0;
     this.firstSlot = image.domains.map(({ config }) => {
       slot += config.vcpus;
@@ -123,7 +124,7 @@ export class MachineThread {
   };
 
   private writeBytes(kind: number, domainId: number, vcpu: number, text: Uint8Array): void {
-    this.ring.write(kind, domainId, vcpu, text, this.poke, this.outputGivenUp);
+    this.ring?.write(kind, domainId, vcpu, text, this.poke, this.outputGivenUp);
   }
 
   private readonly outputGivenUp = (): boolean => this.sleeper?.stopping() ?? this.control.hardwareStopped;

@@ -15,10 +15,15 @@ const IDLE_TIMEOUT_MS = 10_000;
 /** What a thread can be: the exports of workers/thread-roles.ts. */
 export type ThreadRole = 'vcpu' | 'timer' | 'device' | 'lockstep';
 
+/** The same of workers/stress-roles.ts, a file of its own: other threads need not load it. */
+export type StressRole = 'stressVcpu' | 'stressTimer' | 'stressDevice';
+
+const STRESS_ROLES: readonly string[] = ['stressVcpu', 'stressTimer', 'stressDevice'] satisfies StressRole[];
+
 /** The compiled worker, also when this file itself is executed as TypeScript. */
-function workerFile(): string {
+function workerFile(name: string): string {
   const root = join(__dirname, '..', '..', '..');
-  return join(root, __filename.endsWith('.ts') ? 'dist/workers' : 'workers', 'machine.js');
+  return join(root, __filename.endsWith('.ts') ? 'dist/workers' : 'workers', name);
 }
 
 const pools = new Map<string, WorkerPool>();
@@ -34,7 +39,7 @@ export class WorkerPool {
     resourceLimits: ResourceLimits,
   ) {
     this.piscina = new Piscina({
-      filename: workerFile(),
+      filename: workerFile('machine.js'),
       name: 'vcpu',
       minThreads: 0,
       maxThreads: MAX_THREADS,
@@ -64,9 +69,15 @@ export class WorkerPool {
    * @param signal - for {@link terminate}
    * @param transfer - ports in the task: the thread gets them
    */
-  run(role: ThreadRole, task: unknown, signal?: AbortSignal, transfer: readonly MessagePort[] = []): Promise<unknown> {
+  run(
+    role: ThreadRole | StressRole,
+    task: unknown,
+    signal?: AbortSignal,
+    transfer: readonly MessagePort[] = [],
+  ): Promise<unknown> {
     const options = {
       name: role,
+      ...(STRESS_ROLES.includes(role) ? { filename: workerFile('stress-roles.js') } : {}),
       ...(signal === undefined ? {} : { signal }),
       ...(transfer.length === 0 ? {} : { transferList: [...transfer] }),
     };

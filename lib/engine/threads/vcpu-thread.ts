@@ -53,7 +53,7 @@ export interface GuestFailure {
 class StopSignal {
   readonly message = 'this vCPU is being stopped: rethrow what you do not know';
 }
-const STOP_SIGNAL = new StopSignal();
+export const STOP_SIGNAL = new StopSignal();
 
 class VcpuThread implements GuestHooks {
   readonly machine: MachineThread;
@@ -219,7 +219,8 @@ export function runVcpu(task: VcpuTask): VcpuOutcome {
   return new VcpuThread(task).run();
 }
 
-function guestFunction(task: VcpuTask): (vcpu: GuestVcpu) => unknown {
+/** The function of the scenario that the vCPU executes. */
+export function guestFunction(task: VcpuTask): (vcpu: GuestVcpu) => unknown {
   const scenario = evaluateScenario(task.source, { index: task.scenarioIndex, entryPoints: threadEntryPoints });
   const domain: DomainSpec = specOf(scenario, task.guestDomain.name);
   const guest = domain.guests?.[task.vcpuId] ?? domain.guest;
@@ -250,7 +251,7 @@ function reasonOf(error: Error): ExitReason {
 }
 
 /** process.exit in a worker ends the thread without a word: while a guest runs it fails the guest instead. */
-function interceptExit(exit: (code: unknown) => never): () => void {
+export function interceptExit(exit: (code: unknown) => never): () => void {
   const original = process.exit;
   process.exit = exit;
   return () => {

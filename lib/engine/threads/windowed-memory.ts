@@ -49,7 +49,7 @@ export class WindowedMemory extends AtomicsMemory {
     return false;
   }
 
-  private window(): void {
+  protected window(): void {
     if (this.upcallPending()) this.onPending();
   }
 

@@ -1,0 +1,114 @@
+/**
+ * Puts together what the threads of a session report about a failed iteration: the conductor says that it failed, and which
+ * domain ended badly first; the guest concerned has said how; what this thread found (deadlock, livelock) it knows.
+ *
+ * Reports of different threads arrive in any order. A failure is told when all of it is known, at the latest when the
+ * session is over.
+ */
+import type { ErrorData } from '../../run-result';
+import { Cause, causeKind, causeVcpu, shutdownExit } from '../exits';
+import type { MachineHost } from '../machine-host';
+import type { VcpuLog } from './access-log';
+import type { StressFailure } from './options';
+import { type GuestReport, type IterationReport, iterationSeed, type Report, type StressFailureKind } from './session';
+
+/** A failure but for its place among the iterations. */
+type Explanation = Omit<StressFailure, 'iteration' | 'seed' | 'logs'>;
+
+export class Findings {
+  readonly failures: StressFailure[] = [];
+  /** Of guests and devices: `iteration/row`. */
+  private readonly guests = new Map<string, GuestReport>();
+  private readonly verdicts = new Map<number, { readonly kind: StressFailureKind; readonly message: string }>();
+  /** Iterations that failed and cannot be explained yet. */
+  private waiting: IterationReport[] = [];
+  private lost: Explanation | undefined;
+
+  constructor(
+    private readonly host: MachineHost,
+    private readonly seed: number,
+  ) {}
+
+  /** @param row - of the thread that reports */
+  add(row: number, report: Report): void {
+    if (report.type === 'guest') this.guests.set(`${report.iteration}/${row}`, report);
+    else this.waiting.push(report);
+    this.tell(false);
+  }
+
+  /** What the main thread finds of an iteration. */
+  judge(iteration: number, kind: StressFailureKind, message: string): void {
+    if (!this.verdicts.has(iteration)) this.verdicts.set(iteration, { kind, message });
+  }
+
+  /** A thread has ended by itself, or was ended. */
+  threadLost(name: string, error: ErrorData): void {
+    const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+    const why = outOfMemory ? 'out of memory: it needs more heap than memoryLimitMb allows' : error.message;
+    this.lost ??= { kind: 'crash', message: `${name}: ${why}`, ...this.stack(error) };
+  }
+
+  /** The session is over: no report is to come. */
+  finish(): void {
+    this.tell(true);
+  }
+
+  /** The iteration in which a thread was lost. */
+  addLost(iteration: number, logs: readonly VcpuLog[]): void {
+    const guest = [...this.guests].find(([place]) => place.startsWith(`${iteration}/`))?.[1];
+    const reported = guest && { kind: guest.kind, message: guest.error.message, ...this.stack(guest.error) };
+    const found = this.verdicts.get(iteration) ?? reported ?? this.lost;
+    this.push(iteration, found ?? { kind: 'crash', message: 'a thread was lost' }, logs);
+  }
+
+  private tell(atLast: boolean): void {
+    this.waiting = this.waiting.filter((report) => {
+      const found =
+        this.explain(report) ?? (atLast ? { kind: 'crash' as const, message: 'a guest failed' } : undefined);
+      if (found !== undefined) this.push(report.iteration, found, report.logs);
+      return found === undefined;
+    });
+  }
+
+  private push(iteration: number, found: Explanation, logs: readonly VcpuLog[]): void {
+    this.failures.push({ iteration, ...found, seed: iterationSeed(this.seed, iteration), logs });
+  }
+
+  private explain({ ended, kind = 'crash', error, iteration }: IterationReport): Explanation | undefined {
+    if (ended === undefined) return { kind, message: error?.message ?? kind, ...this.stack(error) };
+    const { cause } = ended;
+    const domain = this.host.domains[ended.domain];
+    const place = this.host.domains.length > 1 ? { domain: domain?.name } : {};
+    switch (causeKind(cause)) {
+      case Cause.SHUTDOWN:
+        return { kind: 'crash', message: shutdownExit(cause).message ?? 'crash', ...place };
+      case Cause.HANG:
+      case Cause.DEADLOCK:
+        return this.verdicts.get(iteration);
+      case Cause.GUEST: {
+        const vcpu = causeVcpu(cause);
+        const report = this.guests.get(`${iteration}/${domain?.slot(vcpu)}`);
+        return report && { ...this.told(report), ...place, vcpu };
+      }
+      default:
+        return this.deviceFailure(iteration);
+    }
+  }
+
+  private told({ kind, error }: GuestReport): Explanation {
+    return { kind, message: error.message, ...this.stack(error) };
+  }
+
+  private deviceFailure(iteration: number): Explanation | undefined {
+    const { vcpus, deviceNames } = this.host;
+    for (const [index, name] of deviceNames.entries()) {
+      const report = this.guests.get(`${iteration}/${vcpus + 1 + index}`);
+      if (report !== undefined) return { ...this.told(report), message: `device '${name}': ${report.error.message}` };
+    }
+    return undefined;
+  }
+
+  private stack(error: ErrorData | undefined): { readonly stack?: string } {
+    return error?.stack === undefined ? {} : { stack: this.host.mapStack(error.stack) };
+  }
+}

@@ -1,0 +1,12 @@
+/** Stress on free-running threads. */
+export type { LoggedAccess, VcpuLog } from './access-log';
+export { LogKind } from './access-log';
+export {
+  checkStressOptions,
+  type StressFailure,
+  type StressOptions,
+  type StressProgress,
+  type StressRunResult,
+} from './options';
+export type { StressFailureKind } from './session';
+export { planStress, stressPlan } from './stress';

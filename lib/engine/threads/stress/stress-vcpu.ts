@@ -1,0 +1,240 @@
+/**
+ * A vCPU of a machine under stress, on its worker thread: the same thread executes its guest in every iteration. The
+ * thread of the first vCPU is the conductor besides, see conductor.ts.
+ */
+import { type MessagePort, threadId } from 'node:worker_threads';
+import { RUNSTATE_offline } from '../../../abi';
+import type { HvVcpu } from '../../../hypervisor/machine';
+import { PauseFlag } from '../../../hypervisor/platform';
+import { openLeanMemory } from '../../../memory/lean-memory';
+import { GuestAssertionError, GuestExitError, toError } from '../../errors';
+import { type GuestHooks, GuestVcpu } from '../../guest-vcpu';
+import { Op } from '../../inline/ops';
+import { Random } from '../../rng';
+import { errorData } from '../../run-result';
+import { freezeData } from '../../scenario';
+import type { VcpuMeter } from '../control';
+import { Cause, causeWord } from '../exits';
+import { Parking } from '../parking';
+import { guestFunction, interceptExit, STOP_SIGNAL } from '../vcpu-thread';
+import { AccessRecorder, hypercallNumber, LogKind } from './access-log';
+import { Chaos } from './chaos';
+import { ChaoticMemory } from './chaotic-memory';
+import { Results } from './results';
+import { type GuestReport, iterationSeed, StressMachine, type StressVcpuTask } from './session';
+import { StressMemory } from './stress-memory';
+
+const { DOWN } = PauseFlag;
+/** Keeps the numbers of vcpu.choose apart from those of vcpu.random. */
+const CHOICES = 0x5bd1e995;
+
+export class StressVcpu implements GuestHooks {
+  readonly machine: StressMachine;
+  /** Whether its delays reach the conductor's own work is for that to say. */
+  readonly chaos: Chaos | undefined;
+  private readonly parking: Parking;
+  private readonly vcpu: GuestVcpu;
+  private readonly memory: StressMemory;
+  private readonly recorder: AccessRecorder;
+  private readonly results: Results;
+  private readonly current: HvVcpu;
+  private readonly slot: number;
+  private readonly meter: VcpuMeter;
+  private readonly port: MessagePort;
+  private readonly guest: (vcpu: GuestVcpu) => unknown;
+  private numbers = new Random(0);
+  private choices = new Random(0);
+  private iteration = 0;
+  private failed = false;
+
+  constructor(private readonly task: StressVcpuTask) {
+    const image = task.image.domains[task.domainIndex];
+    if (image === undefined) throw new RangeError(`no domain ${task.domainIndex}`);
+    const { stress } = task;
+    const chaos = stress.chaos ? new Chaos() : undefined;
+    this.chaos = chaos;
+    this.machine = new StressMachine(
+      task,
+      {
+        watch: () => this.memory.watchUpcall(this.parking.patience),
+        deschedule: () => this.deschedule(),
+        yield: () => this.parking.yield(),
+        stopping: () => this.parking.stopping,
+      },
+      chaos === undefined ? openLeanMemory : (buffer) => new ChaoticMemory(buffer, chaos),
+    );
+    const { hypervisor, clock, words } = this.machine;
+    const current = hypervisor.vcpu(image.config.id, task.vcpuId);
+    this.current = current;
+    this.slot = this.machine.slotOf(task.domainIndex, task.vcpuId);
+    this.meter = this.machine.control.meterOf(this.slot);
+    this.port = task.port;
+    this.parking = new Parking(image.private, current.pauseFlagsAddress, task.haltPolling, () => clock.now());
+    this.recorder = new AccessRecorder(stress.log, this.slot);
+    this.results = new Results(stress.results);
+    const { meter, recorder, slot } = this;
+    const parts = { recorder, words, meter, chaos, slot, slots: task.slots };
+    this.memory = new StressMemory(image.guest, image.private, current.infoPointerAddress, parts);
+    this.vcpu = new GuestVcpu({
+      hypervisor,
+      current,
+      memory: this.memory,
+      raw: current.domain.guest,
+      domain: freezeData(task.guestDomain),
+      words: task.words,
+      hooks: this,
+    });
+    this.memory.whenPending(() => this.vcpu.deliverUpcalls());
+    this.guest = guestFunction(task);
+    this.machine.control.markStarted(this.slot, threadId);
+  }
+
+  /** Executes the guest once. Everything of it is over when this returns. @param iteration - of the session */
+  execute(iteration: number): void {
+    const { control, clock, words } = this.machine;
+    const seed = iterationSeed(this.task.stress.seed, this.task.stress.before + iteration);
+    this.iteration = iteration;
+    this.failed = false;
+    this.numbers = new Random(seed + this.slot);
+    this.choices = new Random((seed ^ CHOICES) + this.slot);
+    clock.restart(words.originNs);
+    this.recorder.restart();
+    this.vcpu.restart();
+    this.chaos?.begin(seed, this.slot);
+    this.runGuest();
+    this.chaos?.rest();
+    control.markFinished(this.slot);
+    this.endIfIdle();
+  }
+
+  private runGuest(): void {
+    const { runstates, sched } = this.machine.hypervisor;
+    try {
+      this.parking.waitUntilRunnable();
+      this.leaveIfStopped();
+      this.meter.enterHypervisor();
+      sched.switchIn(this.current);
+      this.meter.leaveHypervisor();
+      const result = this.guest(this.vcpu);
+      if (result instanceof Promise)
+        throw new TypeError('the guest function returned a promise: guests are synchronous');
+      this.results.put(this.slot, result);
+    } catch (thrown) {
+      if (thrown !== STOP_SIGNAL) this.fail(thrown);
+    } finally {
+      this.meter.enterHypervisor();
+      sched.switchOut(this.current);
+      runstates.change(this.current, RUNSTATE_offline);
+      this.meter.leaveHypervisor();
+    }
+  }
+
+  /** When all of the domain that ran have returned, those that were never brought up never will be. */
+  private endIfIdle(): void {
+    const { control } = this.machine;
+    const { state, vcpus } = this.current.domain;
+    for (const { vcpuId, pauseFlagsAddress } of vcpus) {
+      const finished = control.isFinished(this.machine.slotOf(this.task.domainIndex, vcpuId));
+      if (!finished && (state.load32(pauseFlagsAddress) & DOWN) === 0) return;
+    }
+    this.machine.endDomain(this.task.domainIndex, causeWord(Cause.COMPLETED));
+  }
+
+  private fail(thrown: unknown): void {
+    if (this.failed) return;
+    this.failed = true;
+    const { domainIndex, vcpuId, stress } = this.task;
+    if (!this.machine.endDomain(domainIndex, causeWord(Cause.GUEST, vcpuId))) return;
+    const error = toError(thrown);
+    const report: GuestReport = {
+      type: 'guest',
+      iteration: stress.before + this.iteration,
+      kind: error instanceof GuestAssertionError ? 'assertion' : 'crash',
+      error: errorData(error),
+    };
+    this.port.postMessage(report);
+  }
+
+  private deschedule(): void {
+    this.parking.waitUntilRunnable();
+    this.meter.countWake();
+    this.leaveIfStopped();
+  }
+
+  private leaveIfStopped(): void {
+    if (!this.parking.stopping) return;
+    this.meter.leaveHypervisor();
+    throw STOP_SIGNAL;
+  }
+
+  private mark(kind: number, operand: number, result = 0): void {
+    this.recorder.begin();
+    this.recorder.note(kind, 0, operand, 0, result);
+  }
+
+  // GuestHooks.
+
+  upcallPossible(): boolean {
+    return this.memory.upcallPending();
+  }
+
+  hypercallEnter(name: string): void {
+    this.chaos?.delay();
+    this.meter.countHypercall();
+    this.mark(LogKind.HYPERCALL, hypercallNumber(name));
+  }
+
+  hypercallExit(): void {
+    this.meter.leaveHypervisor();
+    this.mark(LogKind.HYPERCALL_END, 0);
+    this.chaos?.delay();
+  }
+
+  interrupted(): void {
+    this.leaveIfStopped();
+  }
+
+  upcallEnter(): void {
+    this.meter.countUpcall();
+    this.mark(LogKind.UPCALL, 0);
+  }
+
+  upcallExit(): void {
+    this.mark(LogKind.UPCALL_END, 0);
+  }
+
+  relax(): void {
+    this.meter.countRelax();
+    this.recorder.relax();
+    this.parking.spin();
+    this.leaveIfStopped();
+  }
+
+  choose(n: number): number {
+    const value = Math.floor(this.choices.fraction() * n);
+    this.mark(Op.CHOOSE, n, value);
+    return value;
+  }
+
+  random(): number {
+    return this.numbers.fraction();
+  }
+
+  now(): number {
+    return this.machine.clock.now();
+  }
+
+  log(): void {}
+
+  cover(): void {}
+
+  crash(cause: unknown): never {
+    if (cause !== STOP_SIGNAL) this.fail(cause);
+    throw STOP_SIGNAL;
+  }
+
+  /** Until the returned function is called, process.exit in this thread is a failure of the guest. */
+  guardExit(): () => void {
+    return interceptExit((code) => this.crash(new GuestExitError(code)));
+  }
+}
