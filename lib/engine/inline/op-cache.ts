@@ -60,8 +60,8 @@ export class OpCache {
         return next;
       }
     }
-    if (this.lookups === TRIAL) {
-      this.enabled = this.hits >= TRIAL * MIN_HIT_RATE;
+    if (this.lookups >= TRIAL) {
+      this.enabled = this.hits >= this.lookups * MIN_HIT_RATE;
       this.lookups = 0;
       this.hits = 0;
     }
