@@ -20,7 +20,7 @@ function filesBelow(folder: string, keep: (name: string) => boolean): SourceFile
   });
 }
 
-const isSource = (name: string) => name.endsWith('.ts');
+const isSource = (name: string) => /\.tsx?$/.test(name);
 const ours = [...filesBelow('lib', isSource), ...filesBelow('workers', isSource)];
 const examples = filesBelow('examples', isSource);
 const tests = filesBelow('test', isSource);
@@ -63,7 +63,7 @@ const RESERVED: Readonly<Record<string, RegExp>> = {
 
 /** The layer of a module below lib; undefined for other modules. */
 function layerOf(module: string): string | undefined {
-  return /^lib\/([^/]+)/.exec(module)?.[1]?.replace(/\.ts$/, '');
+  return /^lib\/([^/]+)/.exec(module)?.[1]?.replace(/\.tsx?$/, '');
 }
 
 /** Lines of `file:line: text` for each match in a list of files. */
@@ -129,7 +129,7 @@ describe('the sources', () => {
   it('import each other without file extensions', () => {
     const wrong = [...ours, ...tests].flatMap((file) =>
       importsOf(file)
-        .filter((module) => /^(lib|workers|test)\/.*\.[jt]s$/.test(module))
+        .filter((module) => /^(lib|workers|test)\/.*\.[jt]sx?$/.test(module))
         .map((module) => `${file.name} imports ${module}`),
     );
     expect(wrong).to.deep.equal([]);

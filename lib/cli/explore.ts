@@ -4,8 +4,7 @@
  *
  * Exit status: 0 if nothing failed, 1 if something did, 2 for wrong usage, 130 if it was interrupted.
  */
-import { accessSync, constants, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { UpcallError } from '../engine/errors';
 import {
@@ -20,7 +19,9 @@ import type { ExploreFailure, Outcome } from '../explore/result';
 import { replayCommand } from '../report/command';
 import { describeFailure, type ExploreResult, explore, replaySetting } from '../report/explore-result';
 import { formatTraceFile } from '../report/trace-file';
+import { writeExplorePage } from './explore-page';
 import { addScenarioOptions, addSeedOption, integerFrom, type ScenarioOptions } from './options';
+import { checkFolder } from './page-file';
 import { ProgressLine } from './progress-line';
 import { interruptible, locateScenario } from './run';
 import { alignColumns } from './table';
@@ -44,6 +45,7 @@ interface ExploreCommandOptions extends ScenarioOptions {
   readonly seed?: number;
   readonly list?: boolean;
   readonly trace?: string;
+  readonly html?: string;
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -69,6 +71,7 @@ export function registerExplore(program: Command): void {
     .option('--depth <n>', 'ordering constraints of the bugs looked for (pct)', integerFrom(1))
     .option('--list', 'list the different outcomes, each with a token that replays it')
     .option('--trace <file>', 'write the trace of the failure as JSON')
+    .option('--html <file>', 'write a page that shows the failure, and the nearest schedule that passes, step by step')
     .option('--verbose', 'show every step of the failure')
     .option('--json', 'print the result as one JSON object')
     .action((scenario: string, options: ExploreCommandOptions) => exploreCommand(scenario, options));
@@ -78,7 +81,8 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
   const interrupt = interruptible();
   const progress = new ProgressLine(process.stderr);
   const file = locateScenario(given);
-  if (options.trace !== undefined) checkFolder(options.trace);
+  checkFolder(options.trace, 'trace');
+  checkFolder(options.html, 'page');
   try {
     const result = await usage(() =>
       explore(file, {
@@ -91,21 +95,16 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
     if (options.trace !== undefined && result.failure !== null) {
       writeFileSync(options.trace, formatTraceFile(result.failure, replaySetting(exploreOptions(options))));
     }
+    if (options.html !== undefined) {
+      const setting = replaySetting(exploreOptions(options));
+      await usage(() => writeExplorePage(options.html as string, { given, file, setting }, result));
+    }
     process.stdout.write(options.json ? `${toJson(jsonOf(result))}\n` : report(given, result, options));
     if (result.failure !== null) process.exitCode = FAILED;
     else if (interrupt.signal.aborted) process.exitCode = INTERRUPTED;
   } finally {
     progress.clear();
     interrupt.dispose();
-  }
-}
-
-/** Before a long search rather than after it. */
-function checkFolder(file: string): void {
-  try {
-    accessSync(path.dirname(path.resolve(file)), constants.W_OK);
-  } catch (error) {
-    throw new UsageError(`cannot write the trace: ${(error as Error).message}`, { cause: error });
   }
 }
 

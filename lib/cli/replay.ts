@@ -12,7 +12,9 @@ import type { ReplaySetting } from '../report/command';
 import { summarise } from '../report/summary';
 import { parseTraceFile } from '../report/trace-file';
 import { toJson, usage } from './explore';
+import { failureOf, type PageSubject, writeReplayPage } from './explore-page';
 import { addScenarioOptions, integerFrom } from './options';
+import { checkFolder } from './page-file';
 import { interruptible, locateScenario } from './run';
 import { chartOptions, painter } from './terminal';
 import { UsageError } from './usage-error';
@@ -22,6 +24,8 @@ const INTERRUPTED = 130;
 
 interface ReplayCommandOptions extends ReplaySetting {
   readonly engine: ReplayEngine;
+  readonly html?: string;
+  readonly compare?: string;
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -37,6 +41,8 @@ export function registerReplay(program: Command): void {
     .addOption(new Option('--memory-model <name>', 'as given to explore; the token has it').choices(MEMORY_MODELS))
     .option('--max-steps <n>', 'steps after which the execution counts as a livelock', integerFrom(1))
     .addOption(new Option('--engine <name>', 'who executes the vCPUs').choices(REPLAY_ENGINES).default('inline'))
+    .option('--html <file>', 'write a page that shows the execution step by step')
+    .option('--compare <token>', 'on that page, show another schedule (a token, or a trace file) beside it')
     .option('--verbose', 'show every step')
     .option('--json', 'print the result as one JSON object')
     .action((scenario: string, token: string, options: ReplayCommandOptions) =>
@@ -46,8 +52,20 @@ export function registerReplay(program: Command): void {
 
 async function replayCommand(given: string, source: string, options: ReplayCommandOptions): Promise<void> {
   const interrupt = interruptible();
+  const { html, compare } = options;
+  if (compare !== undefined && html === undefined) {
+    throw new UsageError('--compare is for the page: give --html <file> as well');
+  }
+  checkFolder(html, 'page');
   try {
-    const result = await usage(() => execute(given, source, options, interrupt.signal));
+    const executed = await usage(() => execute(given, source, options, interrupt.signal));
+    const { result } = executed;
+    if (html !== undefined) {
+      await usage(async () => {
+        const compared = compare === undefined ? undefined : await execute(given, compare, options, interrupt.signal);
+        await writeReplayPage(html, executed.subject, executed.token, result, compared);
+      });
+    }
     process.stdout.write(options.json ? `${toJson(result)}\n` : report(result, options.verbose));
     if (result.failure !== null) process.exitCode = FAILED;
   } catch (error) {
@@ -58,16 +76,23 @@ async function replayCommand(given: string, source: string, options: ReplayComma
   }
 }
 
+interface Executed {
+  readonly token: string;
+  readonly result: ReplayResult;
+  readonly subject: PageSubject;
+}
+
 async function execute(
   given: string,
   source: string,
   options: ReplayCommandOptions,
   signal: AbortSignal,
-): Promise<ReplayResult> {
+): Promise<Executed> {
   const { token, setting } = readSource(source);
   const { engine, memoryModel, vcpus = setting.vcpus, abi = setting.abi, maxSteps = setting.maxSteps } = options;
   const args = options.args === undefined ? setting.args : options.args;
-  const result = await replay(locateScenario(given), token, { engine, vcpus, abi, args, maxSteps, signal });
+  const file = locateScenario(given);
+  const result = await replay(file, token, { engine, vcpus, abi, args, maxSteps, signal });
   if (memoryModel !== undefined && memoryModel !== result.trace.memoryModel) {
     throw new UsageError(`the token is of memory model ${result.trace.memoryModel}, not ${memoryModel}`);
   }
@@ -76,7 +101,7 @@ async function execute(
       `step ${result.divergedAt} of the token cannot be executed: has the code changed since it was printed?`,
     );
   }
-  return result;
+  return { token, result, subject: { given, file, setting: { vcpus, abi, args, memoryModel, maxSteps } } };
 }
 
 /** A token as it is, or one from a file: a trace, or nothing but the token. */
@@ -92,15 +117,11 @@ function readSource(source: string): { token: string; setting: ReplaySetting } {
 }
 
 function report(result: ReplayResult, verbose?: boolean): string {
-  const { scenario, trace, results, preemptions, failure, engine } = result;
+  const { scenario, trace, results, preemptions, engine } = result;
+  const failure = failureOf(result);
   const paint = painter(process.stdout);
   const body = chart(trace, chartOptions(process.stdout, verbose));
   if (failure === null) return `${body}\n\n${paint('green', `${scenario} held`)} (${engine}): ${toJson(results)}\n`;
-  // The trace tells more about a failure, if it is the same one.
-  const { kind, message, actor } = failure;
-  const known = trace.failure?.kind === kind && trace.failure.message === message;
-  const index = actor === undefined ? undefined : trace.actors.indexOf(actor);
-  const same = known && trace.failure !== null ? trace.failure : { kind, message, actor: index };
-  const [what, where] = summarise(trace, same, preemptions);
+  const [what, where] = summarise(trace, failure, preemptions);
   return `${paint('red', what)}\n${where} (${engine})\n\n${body}\n`;
 }

@@ -1,83 +1,31 @@
 /**
  * The trace of one execution: every step with the names of what it touched, old and new values, marks between steps
  * (hypercalls, upcalls, lines logged), who was preempted, went to sleep or was woken, and who waits for what at the end.
- * The input of every report.
- *
- * Format version 1: an object as {@link Trace}; fields may be added, none changes its meaning.
+ * The input of every report. What it consists of is in trace-format.ts.
  */
-import type { EngineFailure, FailureKind } from '../engine/inline/inline-engine';
+import type { EngineFailure } from '../engine/inline/inline-engine';
 import { InlineMachine, type MachineSetup, type MarkKind } from '../engine/inline/inline-machine';
-import { LOG_OPERAND, LOG_RESULT, RECORD } from '../engine/inline/operation-log';
+import { LOG_EXTRA, LOG_OPERAND, LOG_RESULT, RECORD } from '../engine/inline/operation-log';
 import { ACCESS, isBracket, KIND_BITS, KIND_MASK, NARROW, Op, opName, WRITES } from '../engine/inline/ops';
 import { BUNDLE_SCHEME, mapStack } from '../engine/scenario-source';
 import { MachineNames } from './machine-names';
 import type { Schedule } from './schedule';
 import { ScriptStrategy, type ScriptWatcher } from './script';
 import type { Subject } from './subject';
-import { type TraceWait, Waits } from './waits';
+import {
+  type ActorKind,
+  TRACE_VERSION,
+  type Trace,
+  type TraceFailure,
+  type TraceMark,
+  type TraceStep,
+  type TraceTurn,
+  type TraceWait,
+} from './trace-format';
+import { InitialMemory } from './trace-memory';
+import { Waits } from './waits';
 
-export type { LostPort, TraceWait } from './waits';
-
-export const TRACE_VERSION = 1;
-
-/** An actor that cannot go on after a step, or can again. */
-export interface TraceTurn {
-  readonly actor: number;
-  readonly kind: 'sleep' | 'wake';
-  /** What it waits for, or who woke it: `asleep in SCHEDOP_block`, `woken by vCPU 1`. */
-  readonly text: string;
-}
-
-/** How the execution failed. */
-export interface TraceFailure {
-  readonly kind: FailureKind;
-  readonly message: string;
-  /** Index of the actor it happened in, if it is one. */
-  readonly actor?: number;
-  /** Position in the user's file, if known. */
-  readonly location?: string;
-}
-
-/** Something that happens between an actor's steps. */
-export interface TraceMark {
-  readonly kind: MarkKind;
-  readonly text: string;
-}
-
-export interface TraceStep {
-  readonly actor: number;
-  /** `add32`, `read_lock`, … */
-  readonly op: string;
-  /** What was touched: `shared_info.evtchn_pending[0] port 5`; absent for steps on no word. */
-  readonly name?: string;
-  readonly operand: number;
-  /** The location before and after, if the step changed it. */
-  readonly before?: number;
-  readonly after?: number;
-  readonly result: number;
-  /** What happened on this actor since its step before. */
-  readonly marks: readonly TraceMark[];
-  /** Position in the user's file, if known. */
-  readonly location?: string;
-  /** The actor of the step before, if it could have gone on. */
-  readonly preempted?: number;
-  /** Who went to sleep or was woken by this step. */
-  readonly turns?: readonly TraceTurn[];
-}
-
-export interface Trace {
-  readonly version: number;
-  readonly scenario: string;
-  readonly memoryModel: string;
-  readonly actors: readonly string[];
-  readonly steps: readonly TraceStep[];
-  /** What happened after an actor's last step, by actor. */
-  readonly lastMarks: Readonly<Record<number, readonly TraceMark[]>>;
-  /** vCPUs that are neither done nor able to go on at the end. */
-  readonly waits: readonly TraceWait[];
-  /** Null if the execution held. */
-  readonly failure: TraceFailure | null;
-}
+export type * from './trace-format';
 
 export interface TracedExecution {
   readonly trace: Trace;
@@ -106,7 +54,8 @@ export function traceSchedule(
   });
   const names = new MachineNames(subject.plan, machine);
   const waits = new Waits(subject.plan, machine, names);
-  const recorder = new Recorder(machine, names, notes, waits);
+  const memory = new InitialMemory(subject.plan, machine);
+  const recorder = new Recorder(machine, names, notes, waits, memory);
   const script = new ScriptStrategy(schedule.actors, schedule.choices, true, recorder);
   let failure: EngineFailure | null = null;
   let results: unknown[] = [];
@@ -128,12 +77,21 @@ export function traceSchedule(
     scenario: subject.plan.scenario.name,
     memoryModel: schedule.memoryModel,
     actors: Array.from({ length: state.actors }, (_, actor) => machine.actorName(actor)),
+    actorKinds: Array.from({ length: state.actors }, (_, actor) => actorKind(machine, actor)),
     steps: recorder.steps,
     lastMarks: recorder.lastMarks(),
     waits: waiting,
     failure: failure && describeFailure(failure, notes),
+    memory: memory.finish(),
   };
   return { trace, failure, divergedAt: script.divergedAt, results, preemptions: recorder.preemptions };
+}
+
+function actorKind(machine: InlineMachine, actor: number): ActorKind {
+  const { programs, vcpuCount, engine } = machine;
+  if (actor < vcpuCount) return 'vcpu';
+  if (actor < programs.length) return actor === programs.length - 1 ? 'timer' : 'device';
+  return actor === engine.state.time ? 'time' : 'buffer';
 }
 
 /** A data race told by names and places of both accesses. */
@@ -161,9 +119,15 @@ function withStackLimit(frames: number, run: () => void): void {
   }
 }
 
-function describeFailure({ kind, message, actor, error }: EngineFailure, notes: Notes): TraceFailure {
+function describeFailure({ kind, message, actor, error, race }: EngineFailure, notes: Notes): TraceFailure {
   const location = error instanceof Error ? notes.placeIn(error.stack ?? '') : undefined;
-  return { kind, message, ...(actor < 0 ? {} : { actor }), ...(location === undefined ? {} : { location }) };
+  return {
+    kind,
+    message,
+    ...(actor < 0 ? {} : { actor }),
+    ...(location === undefined ? {} : { location }),
+    ...(race === undefined ? {} : { race: [race.first, race.second] }),
+  };
 }
 
 /** What programs tell while they run: marks and places, by actor and number of its steps so far. */
@@ -227,6 +191,8 @@ class Recorder implements ScriptWatcher {
   private runnable = -1;
   /** Marks at operations that are no steps, for the actor's next step. */
   private readonly carried = new Map<number, readonly TraceMark[]>();
+  /** First step of each event. */
+  private readonly stepOf: number[] = [];
   private readonly state;
 
   constructor(
@@ -234,6 +200,7 @@ class Recorder implements ScriptWatcher {
     private readonly names: MachineNames,
     private readonly notes: Notes,
     private readonly waits: Waits,
+    private readonly memory: InitialMemory,
   ) {
     this.state = machine.engine.state;
   }
@@ -272,6 +239,7 @@ class Recorder implements ScriptWatcher {
     const preempted = last !== actor && ((this.enabled >>> last) & 1) !== 0;
     if (preempted) this.preemptions++;
     const from = state.evFirst[event] as number;
+    this.stepOf[event] = this.steps.length;
     for (let position = from; position < state.endOf(event); position++) {
       this.push(event, actor, position, position === from && preempted ? last : -1);
     }
@@ -290,20 +258,24 @@ class Recorder implements ScriptWatcher {
     }
     const address = (log[at] as number) >>> KIND_BITS;
     const operand = log[at + LOG_OPERAND] as number;
-    const before = this.valueAt(kind, address, state.wordBefore(event, position, address >> 2));
+    const word = state.wordBefore(event, position, address >> 2);
+    const before = this.valueAt(kind, address, word);
     const after = this.valueAt(kind, address, state.wordBefore(event, position + 1, address >> 2));
     const changed = address !== 0 && ACCESS[kind] === WRITES && before !== after;
     const location = this.notes.placeOf(actor, position);
+    const flushes = kind === Op.FLUSH8 || kind === Op.FLUSH32;
+    if (address !== 0) this.memory.touched(address, word);
     this.steps.push({
       actor,
       op: opName(kind),
-      ...(address === 0 ? {} : { name: this.names.describe(address, concerned(kind, operand)) }),
+      ...(address === 0 ? {} : { name: this.names.describe(address, concerned(kind, operand)), address }),
       operand,
       ...(changed ? { before, after } : {}),
       result: log[at + LOG_RESULT] as number,
       marks,
       ...(location === undefined ? {} : { location }),
       ...(preempted < 0 ? {} : { preempted }),
+      ...(flushes ? { stored: this.stepOf[log[at + LOG_EXTRA] as number] } : {}),
     });
   }
 

@@ -5,38 +5,13 @@
 import { ECS_FREE } from '../abi/event-channel';
 import type { InlineMachine } from '../engine/inline/inline-machine';
 import { LOG_OPERAND, RECORD } from '../engine/inline/operation-log';
-import { ENGINE_BYTES, KIND_BITS, KIND_MASK, LOOKS, Op, opName } from '../engine/inline/ops';
+import { DRAINS, ENGINE_BYTES, KIND_BITS, KIND_MASK, LOOKS, Op, opName } from '../engine/inline/ops';
 import type { MachinePlan } from '../engine/machine-plan';
 import type { HvVcpu } from '../hypervisor/hypervisor';
 import { PauseFlag } from '../hypervisor/platform';
 import { CHANNEL } from '../hypervisor/state-layout';
 import type { MachineNames } from './machine-names';
-
-/** An event that is pending for a vCPU that waits. */
-export interface LostPort {
-  readonly port: number;
-  readonly masked: boolean;
-  /** The bit of the vCPU's evtchn_pending_sel that leads to the port. */
-  readonly selected: boolean;
-}
-
-export interface TraceWait {
-  readonly actor: number;
-  /** `asleep in SCHEDOP_block`, `waits for domain.event_lock`. */
-  readonly text: string;
-  /** Asleep in SCHEDOP_block or SCHEDOP_poll: what an event could wake. Absent for other waits. */
-  readonly asleep?: {
-    readonly domain: string;
-    readonly vcpu: number;
-    /** Ports that notify this vCPU. */
-    readonly ports: readonly number[];
-    /** Those of them that are pending. */
-    readonly pending: readonly LostPort[];
-    /** evtchn_upcall_pending and evtchn_upcall_mask are not zero. */
-    readonly upcallPending: boolean;
-    readonly upcallMasked: boolean;
-  };
-}
+import type { LostPort, TraceWait } from './trace-format';
 
 /** Names of words that a spinning vCPU looks at; of more, the first are named. */
 const MOST_NAMES = 3;
@@ -83,6 +58,7 @@ export class Waits {
       case Op.RELAX:
         return `spins until ${this.watched(actor)} changes`;
       default:
+        if (this.machine.engine.state.tso && DRAINS[kind] === 1) return 'waits until its store buffer is empty';
         return `waits in ${opName(kind)}`;
     }
   }

@@ -5,7 +5,7 @@
  * its text may go on into columns to its right, which are empty there. Names are shortened and locations left out before
  * that fails as well; then the chart is a list that names the actor in each row.
  */
-import type { Trace } from '../explore/trace';
+import type { Trace } from '../explore/trace-format';
 import { type Row, type RowKind, rowsOf } from './rows';
 
 /** Colours and the like, as node's styleText names them. */
@@ -29,6 +29,7 @@ export const DEFAULT_WIDTH = 120;
 const LEAST_WIDTH_FOR_MANY = 100;
 const LEAST_COLUMN = 10;
 const GAP = 3;
+const INDENT = '  ';
 /** Of more rows the beginning and the end are shown. */
 const MOST_ROWS = 400;
 
@@ -54,7 +55,7 @@ interface Layout {
 /** The chart, without a line break at its end. */
 export function chart(trace: Trace, options: ChartOptions = {}): string {
   const { width = DEFAULT_WIDTH, paint = (_style, text) => text, verbose = false } = options;
-  const all = rowsOf(trace, verbose);
+  const all = rowsOf(trace, verbose).map((row) => ({ ...row, text: decorated(row) }));
   const rows = verbose ? all : middleLeftOut(all);
   return new ChartWriter(trace, rows, width, paint).write().join('\n');
 }
@@ -62,8 +63,32 @@ export function chart(trace: Trace, options: ChartOptions = {}): string {
 function middleLeftOut(rows: readonly Row[]): readonly Row[] {
   const left = rows.length - MOST_ROWS;
   if (left <= 0) return rows;
-  const fold: Row = { kind: 'fold', actor: -1, text: `… ${left} rows …` };
+  const { at } = rows[MOST_ROWS / 2] as Row;
+  const fold: Row = { kind: 'fold', actor: -1, at, text: `… ${left} rows …`, depth: 0 };
   return [...rows.slice(0, MOST_ROWS / 2), fold, ...rows.slice(-MOST_ROWS / 2)];
+}
+
+/** A row's text with the signs that say what it is. */
+function decorated({ kind, text, depth, ends }: Row): string {
+  const indent = INDENT.repeat(depth);
+  switch (kind) {
+    case 'hypercall':
+      return `${indent}${ends ? '└' : '┌'} ${text}`;
+    case 'upcall':
+      return `${indent}${ends ? '╚' : '╔'} ${text}`;
+    case 'log':
+      return `${indent}» ${text}`;
+    case 'preempted':
+      return `╌╌ ${text} ╌╌`;
+    case 'sleep':
+      return `zz ${text}`;
+    case 'wake':
+      return `!! ${text}`;
+    case 'failure':
+      return `✗ ${text}`;
+    default:
+      return indent + text;
+  }
 }
 
 class ChartWriter {

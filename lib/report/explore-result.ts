@@ -3,7 +3,7 @@ import type { Scenario } from '../engine/scenario';
 import { exploreScenario } from '../explore/explore';
 import type { ExploreOptions } from '../explore/options';
 import type { ExploreFailure, ExploreReport } from '../explore/result';
-import type { TraceFailure } from '../explore/trace';
+import type { TraceFailure } from '../explore/trace-format';
 import { type ChartOptions, chart } from './chart';
 import { type ReplaySetting, replayCommand } from './command';
 import { summarise } from './summary';

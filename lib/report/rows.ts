@@ -6,29 +6,38 @@
  * of an upcall (the bracket stands for them); the hypervisor's accounting of time when nobody else touches it; rows that
  * repeat, after the first round.
  */
-import type { Trace, TraceMark, TraceStep } from '../explore/trace';
+import type { Trace, TraceMark, TraceStep } from '../explore/trace-format';
 
 export type RowKind = 'step' | 'hypercall' | 'upcall' | 'log' | 'sleep' | 'wake' | 'preempted' | 'failure' | 'fold';
 
 export interface Row {
   readonly kind: RowKind;
+  /** -1 for a fold. */
   readonly actor: number;
+  /** Index of the step the row is of, or comes before or after. Never falls from row to row. */
+  readonly at: number;
   /** Of the step, from 1. */
   readonly number?: number;
   readonly text: string;
+  /** Hypercalls and upcalls the actor is inside of. */
+  readonly depth: number;
+  /** Of a hypercall or upcall: it ends here. */
+  readonly ends?: boolean;
   readonly location?: string;
 }
 
-const INDENT = '  ';
 /** What repeats is folded if it does so often, and fills rows enough. */
 const LONGEST_PERIOD = 64;
 const LEAST_REPEATS = 3;
 const LEAST_FOLDED = 6;
 
-/** @param verbose - fold nothing away */
-export function rowsOf(trace: Trace, verbose = false): Row[] {
-  const rows = new RowWriter(trace, verbose).write();
-  return verbose ? rows : foldRepetition(rows);
+/**
+ * @param verbose - fold nothing away
+ * @param always - indices of steps that have a row of their own, whatever they tell
+ */
+export function rowsOf(trace: Trace, verbose = false, always: readonly number[] = []): Row[] {
+  const rows = new RowWriter(trace, verbose, new Set(always)).write();
+  return verbose ? rows : foldRepetition(rows, always);
 }
 
 class RowWriter {
@@ -38,10 +47,12 @@ class RowWriter {
   /** Per actor: the processor is on its way into or out of an upcall. */
   private readonly looking: boolean[];
   private readonly shared: ReadonlySet<string>;
+  private at = 0;
 
   constructor(
     private readonly trace: Trace,
     private readonly verbose: boolean,
+    private readonly always: ReadonlySet<number>,
   ) {
     this.depth = trace.actors.map(() => 0);
     this.looking = trace.actors.map(() => false);
@@ -51,42 +62,50 @@ class RowWriter {
   write(): Row[] {
     const { trace } = this;
     trace.steps.forEach((step, index) => {
-      if (step.preempted !== undefined) this.add('preempted', step.preempted, '╌╌ preempted ╌╌');
+      this.at = index;
+      if (step.preempted !== undefined) this.add('preempted', step.preempted, 'preempted');
       for (const mark of step.marks) this.mark(step.actor, mark);
-      if (this.tells(step)) {
-        const { location } = step;
-        const text = INDENT.repeat(this.depth[step.actor] as number) + describeStep(step, trace.memoryModel);
-        this.rows.push({ kind: 'step', actor: step.actor, number: index + 1, text, ...(location && { location }) });
+      if (this.tells(step) || this.always.has(index)) {
+        const { actor, location } = step;
+        const depth = this.depth[actor] as number;
+        const text = describeStep(step, trace.memoryModel);
+        this.rows.push({
+          kind: 'step',
+          actor,
+          at: index,
+          number: index + 1,
+          text,
+          depth,
+          ...(location && { location }),
+        });
       }
-      for (const { actor, kind, text } of step.turns ?? []) {
-        this.add(kind, actor, kind === 'sleep' ? `zz ${text}` : `!! ${text}`);
-      }
+      for (const { actor, kind, text } of step.turns ?? []) this.add(kind, actor, text);
     });
     trace.actors.forEach((_, actor) => {
       for (const mark of trace.lastMarks[actor] ?? []) this.mark(actor, mark);
     });
     const { failure } = trace;
     if (failure?.actor !== undefined && failure.kind !== 'deadlock') {
-      this.add('failure', failure.actor, `✗ ${failure.kind}`, failure.location);
+      this.add('failure', failure.actor, failure.kind, failure.location);
     }
     return this.rows;
   }
 
   private add(kind: RowKind, actor: number, text: string, location?: string): void {
-    this.rows.push({ kind, actor, text, ...(location && { location }) });
+    const depth = kind === 'log' ? (this.depth[actor] as number) : 0;
+    this.rows.push({ kind, actor, at: this.at, text, depth, ...(location && { location }) });
   }
 
   private mark(actor: number, { kind, text }: TraceMark): void {
     const ends = kind === 'hypercall-end' || kind === 'upcall-end';
     if (ends) this.depth[actor] = Math.max(0, (this.depth[actor] as number) - 1);
-    const indent = INDENT.repeat(this.depth[actor] as number);
     if (kind === 'log') {
-      for (const line of text.trimEnd().split('\n')) this.add('log', actor, `${indent}» ${line}`);
+      for (const line of text.trimEnd().split('\n')) this.add('log', actor, line);
       return;
     }
     const upcall = kind.startsWith('upcall');
-    const corner = upcall ? (ends ? '╚' : '╔') : ends ? '└' : '┌';
-    this.add(upcall ? 'upcall' : 'hypercall', actor, `${indent}${corner} ${text}`);
+    const depth = this.depth[actor] as number;
+    this.rows.push({ kind: upcall ? 'upcall' : 'hypercall', actor, at: this.at, text, depth, ...(ends && { ends }) });
     if (!ends) this.depth[actor] = (this.depth[actor] as number) + 1;
     if (upcall) this.looking[actor] = ends;
   }
@@ -123,10 +142,11 @@ function sharedNames({ steps }: Trace): Set<string> {
 /** `or32 shared_info.evtchn_pending[0] port 5 0→1`. */
 function describeStep(step: TraceStep, memoryModel: string): string {
   const { op, name } = step;
-  return `${op}${name === undefined ? '' : ` ${name}`}${effect(step, memoryModel)}`;
+  return `${op}${name === undefined ? '' : ` ${name}`}${effectOf(step, memoryModel)}`;
 }
 
-function effect({ op, name, operand, before, after, result }: TraceStep, memoryModel: string): string {
+/** What a step comes to: ` 0→1`, ` = 5`, `: 1 already`. */
+export function effectOf({ op, name, operand, before, after, result }: TraceStep, memoryModel: string): string {
   const number = name?.includes('.') === true ? hexadecimal : String;
   const changes = before !== undefined && after !== undefined;
   const bit = onlyBit(op, operand);
@@ -171,15 +191,18 @@ function hexadecimal(value: number): string {
 }
 
 /** Leaves of rows that repeat again and again the first round. */
-function foldRepetition(rows: readonly Row[]): Row[] {
-  const keys = rows.map(({ actor, text, location }) => `${actor} ${text} ${location}`);
+function foldRepetition(rows: readonly Row[], always: readonly number[]): Row[] {
+  const keys = rows.map(({ kind, actor, at, depth, ends, text, location }) => {
+    const own = always.includes(at) ? at : '';
+    return `${kind} ${actor} ${depth} ${ends} ${text} ${location} ${own}`;
+  });
   const folded: Row[] = [];
   for (let at = 0; at < rows.length; ) {
     const { period, repeats } = repetitionAt(keys, at);
     folded.push(...rows.slice(at, at + period));
     if (repeats > 0) {
       const text = `… the last ${period === 1 ? 'row' : `${period} rows`} again, ${repeats} times …`;
-      folded.push({ kind: 'fold', actor: -1, text });
+      folded.push({ kind: 'fold', actor: -1, at: (rows[at + period] as Row).at, text, depth: 0 });
     }
     at += period * (repeats + 1);
   }

@@ -1,5 +1,5 @@
 /** A failed execution in two lines: a sentence that says what went wrong, and where. */
-import type { LostPort, Trace, TraceFailure, TraceStep, TraceWait } from '../explore/trace';
+import type { LostPort, Trace, TraceFailure, TraceStep, TraceWait } from '../explore/trace-format';
 import { onlyBit } from './rows';
 
 /** What makes a guest do something else the next time. */

@@ -4,7 +4,7 @@
  */
 import { UpcallError } from '../engine/errors';
 import type { ExploreFailure } from '../explore/result';
-import { TRACE_VERSION, type Trace } from '../explore/trace';
+import { TRACE_VERSION, type Trace } from '../explore/trace-format';
 import type { ReplaySetting } from './command';
 
 const FORMAT = 'upcall-trace';

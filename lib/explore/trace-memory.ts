@@ -1,0 +1,94 @@
+/**
+ * The memory of a traced machine before its first step, and where in it the parts lie that people want to watch: shared
+ * pages, vcpu_info, event channels, the scenario's words.
+ */
+import type { InlineMachine } from '../engine/inline/inline-machine';
+import { ENGINE_BYTES } from '../engine/inline/ops';
+import type { DomainPlan, MachinePlan } from '../engine/machine-plan';
+import { CHANNEL } from '../hypervisor/state-layout';
+import type { TraceDomain, TraceMemory } from './trace-format';
+
+const STATE = CHANNEL.fields.state?.offset as number;
+const NOTIFY_VCPU_ID = CHANNEL.fields.notify_vcpu_id?.offset as number;
+
+export class InitialMemory {
+  private readonly initial = new Map<number, number>();
+  private readonly domains: readonly TraceDomain[];
+
+  /** To be made before the execution. */
+  constructor(
+    plan: MachinePlan,
+    private readonly machine: InlineMachine,
+  ) {
+    let actor = 0;
+    this.domains = plan.domains.map((domain) => {
+      const actors = Array.from({ length: domain.config.vcpus }, () => actor++);
+      return this.describe(domain, actors);
+    });
+  }
+
+  /** A word that a step touches, as the step found it. */
+  touched(address: number, word: number): void {
+    const at = address & ~3;
+    if (!this.initial.has(at)) this.initial.set(at, word);
+  }
+
+  /** After the execution. */
+  finish(): TraceMemory {
+    const initial = [...this.initial].filter(([, value]) => value !== 0).sort(([a], [b]) => a - b);
+    return { initial, domains: this.domains };
+  }
+
+  private keep(address: number, bytes: number): void {
+    for (let at = address; at < address + bytes; at += 4) {
+      const word = this.machine.engine.peek32(at);
+      if (word !== 0) this.initial.set(at, word);
+    }
+  }
+
+  private describe(plan: DomainPlan, actors: readonly number[]): TraceDomain {
+    const { id, name } = plan.config;
+    const vcpus = actors.map((_, vcpu) => this.machine.hypervisor.vcpu(id, vcpu));
+    const { domain } = this.machine.hypervisor.vcpu(id, 0);
+    const guest = this.base('guest', id);
+    const state = this.base('private', id);
+    const words = Object.entries<number | readonly number[]>(plan.words.table).flatMap(([word, at]) =>
+      typeof at === 'number'
+        ? [{ name: word, address: guest + at }]
+        : at.map((each, index) => ({ name: `${word}[${index}]`, address: guest + each })),
+    );
+    const infoPointers = vcpus.map((vcpu) => state + vcpu.infoPointerAddress);
+    const channels = {
+      address: state + domain.channelsAddress,
+      size: CHANNEL.size,
+      count: Math.min(domain.channelCapacity, domain.maxEvtchns),
+      stateOffset: STATE,
+      notifyVcpuOffset: NOTIFY_VCPU_ID,
+    };
+    this.keep(guest + domain.sharedInfoAddress, domain.constants.XEN_PAGE_SIZE);
+    this.keep(channels.address, channels.count * channels.size);
+    for (const { address } of words) this.keep(address, 4);
+    for (const pointer of infoPointers) this.keep(pointer, 4);
+    return {
+      name,
+      abi: domain.abi,
+      actors,
+      ports: domain.maxEvtchns,
+      portsPerSelectorBit: 1 << domain.evtchnWordShift,
+      pending: guest + domain.pendingAddress,
+      mask: guest + domain.maskAddress,
+      base: guest,
+      infoPointers,
+      selectorOffset: domain.selectorOffset,
+      hasUpcallMask: domain.isX86,
+      words,
+      channels,
+    };
+  }
+
+  private base(kind: 'guest' | 'private', domainId: number): number {
+    const place = this.machine.regions.find(({ region }) => region.kind === kind && region.domainId === domainId);
+    if (place === undefined) throw new RangeError(`no ${kind} region of domain ${domainId}`);
+    return ENGINE_BYTES + place.base;
+  }
+}

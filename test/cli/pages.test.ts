@@ -1,0 +1,73 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect } from 'chai';
+import type { PageData } from '../../lib/report/page-data';
+import { upcall } from './run-cli';
+
+const LOST_UPDATE = path.join(__dirname, 'scenarios/lost-update.ts');
+
+describe('pages', () => {
+  let folder: string;
+
+  before(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'upcall-pages-'));
+  });
+
+  after(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  function dataOf(file: string): PageData {
+    const [, json = ''] =
+      /<script type="application\/json" id="data">(.*)<\/script>/.exec(readFileSync(file, 'utf8')) ?? [];
+    return JSON.parse(json) as PageData;
+  }
+
+  it('of explore hold the failure, the nearest passing schedule, and commands that replay them', async () => {
+    const file = path.join(folder, 'explored.html');
+    const { status } = await upcall('explore', LOST_UPDATE, '--html', file);
+    expect(status).to.equal(1);
+    const { executions } = dataOf(file);
+    expect(executions.map(({ trace }) => trace.failure?.kind)).to.deep.equal(['assertion', undefined]);
+    for (const [index, { command }] of executions.entries()) {
+      const again = await upcall(...command.split(' ').slice(1));
+      expect(again.status, again.stderr).to.equal(index === 0 ? 1 : 0);
+    }
+  });
+
+  it('of a search without a failure hold its most frequent outcome', async () => {
+    const file = path.join(folder, 'held.html');
+    const { status } = await upcall('explore', LOST_UPDATE, '--args', '{"atomic":true}', '--html', file);
+    expect(status).to.equal(0);
+    const { executions } = dataOf(file);
+    expect(executions.map(({ trace }) => trace.failure)).to.deep.equal([null]);
+    expect(executions[0]?.command).to.include(`--args '{"atomic":true}'`);
+  });
+
+  it('of replay hold the schedule, and beside it the one to compare with', async () => {
+    const trace = path.join(folder, 'trace.json');
+    const file = path.join(folder, 'replayed.html');
+    const { stdout } = await upcall('explore', LOST_UPDATE, '--json', '--trace', trace);
+    const { failure } = JSON.parse(stdout);
+    const { status } = await upcall('replay', LOST_UPDATE, failure.token, '--html', file, '--compare', trace);
+    expect(status).to.equal(1);
+    const { executions } = dataOf(file);
+    expect(executions.map(({ label }) => label)).to.deep.equal(['Replay', 'Compared with']);
+    expect(executions[0]?.trace.steps).to.deep.equal(executions[1]?.trace.steps);
+  });
+
+  it('that cannot be written are refused before the search, in one line', async () => {
+    const file = path.join(folder, 'no/such/folder/page.html');
+    for (const args of [
+      ['explore', LOST_UPDATE, '--html', file],
+      ['replay', LOST_UPDATE, 'u1-x', '--html', file],
+      ['replay', LOST_UPDATE, 'u1-x', '--compare', 'u1-y'],
+    ]) {
+      const { status, stdout, stderr } = await upcall(...args);
+      expect({ status, stdout }, stderr).to.deep.equal({ status: 2, stdout: '' });
+      expect(stderr).to.match(/^upcall: [^\n]*(cannot write the page|--compare is for the page)[^\n]*\n$/);
+    }
+    expect(existsSync(file)).to.equal(false);
+  });
+});
