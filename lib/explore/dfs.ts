@@ -12,19 +12,21 @@ export class DfsStrategy implements Strategy {
   readonly name = 'dfs';
   readonly eager = true;
   readonly blocked = 0;
-  private state!: MachineState;
+  /** Events shared by all executions to come: what is to be explored lies below them. */
+  protected root = 0;
+  protected state!: MachineState;
   /** Per event: actors still to be tried in its place. */
-  private readonly untried: number[] = [];
+  protected readonly untried: number[] = [];
   /** Per event: how many actors there were to try. */
-  private readonly branches: number[] = [];
+  protected readonly branches: number[] = [];
   /** Per event: how many preemptions there are up to it. */
   private readonly preemptions: number[] = [];
-  /** Per event that makes a choice: how many values there are (else 0), and the one made. */
-  private readonly valueCount: number[] = [];
-  private readonly value: number[] = [];
+  /** Per event that makes a choice: how many values there are (else 0), and the one made (else -1). */
+  protected readonly valueCount: number[] = [];
+  protected readonly value: number[] = [];
   /** The branch to take first in the next execution. */
-  private forcedActor = -1;
-  private forcedValue = -1;
+  protected forcedActor = -1;
+  protected forcedValue = -1;
 
   /** @param preemptionBound - absent: no bound */
   constructor(private readonly preemptionBound = Number.POSITIVE_INFINITY) {}
@@ -49,6 +51,7 @@ export class DfsStrategy implements Strategy {
       this.branches[depth] = bitCount(allowed);
     }
     if (this.forcedValue < 0) this.valueCount[depth] = 0;
+    this.value[depth] = -1;
     this.preemptions[depth] = goesOn && actor !== last ? spent + 1 : spent;
     return actor;
   }
@@ -65,13 +68,14 @@ export class DfsStrategy implements Strategy {
   /**
    * The part of the tree of schedules that is behind, 0 to 1, each subtree of a node weighing the same (Knuth's measure:
    * Estimating the efficiency of backtrack programs, 1975). To be asked between executions.
+   * @param from - depth the tree begins at
    */
-  explored(): number {
+  explored(from = 0): number {
     let weight = 1;
     let behind = 0;
     // The next execution leaves the path of the last one at the event after those they share.
     const last = this.forcedActor < 0 ? this.state.depth - 1 : this.state.depth;
-    for (let depth = 0; depth <= last; depth++) {
+    for (let depth = from; depth <= last; depth++) {
       const actors = this.branches[depth] as number;
       const values = Math.max(1, this.valueCount[depth] as number);
       const actorsBehind = actors - 1 - bitCount(this.untried[depth] as number);
@@ -88,7 +92,7 @@ export class DfsStrategy implements Strategy {
   end(): void {}
 
   next(): number {
-    for (let depth = this.state.depth - 1; depth >= 0; depth--) {
+    for (let depth = this.state.depth - 1; depth >= this.root; depth--) {
       const actor = this.state.evActor[depth] as number;
       const value = (this.value[depth] as number) + 1;
       if (value < (this.valueCount[depth] as number)) {

@@ -14,36 +14,42 @@ import type { MachineState } from '../engine/inline/machine-state';
 import { GUARDED, Op } from '../engine/inline/ops';
 import type { Strategy } from '../engine/inline/strategy';
 import { HappensBefore } from './happens-before';
-import { StepSequence, WakeupForest } from './wakeup-tree';
+import { bitCount } from './random';
+import { choiceOf, choiceValue, StepSequence, WakeupForest } from './wakeup-tree';
 
-const STRIDE = 32;
+/** Slots per depth of what is kept per actor. */
+export const STRIDE = 32;
 
 export class DporStrategy implements Strategy {
   readonly name = 'dpor';
   readonly eager = false;
   readonly runsDaemonsOut = true;
   blocked = 0;
-  private state!: MachineState;
-  private order!: HappensBefore;
-  private forest!: WakeupForest;
+  /** Events shared by all executions to come: what is to be explored lies below them. */
+  protected root = 0;
+  protected state!: MachineState;
+  protected order!: HappensBefore;
+  protected forest!: WakeupForest;
   /** Per depth: actors asleep, and the footprints of their next steps. */
-  private sleep = new Int32Array(256);
-  private sleepFeet = new Int32Array(256 * STRIDE);
+  protected sleep = new Int32Array(256);
+  protected sleepFeet = new Int32Array(256 * STRIDE);
   /** Per depth: first of the schedules waiting. */
-  private waiting = new Int32Array(256);
+  protected waiting = new Int32Array(256);
   /** Per depth: actors whose next step is a choice, some of its values explored already; and which values. */
-  private partial = new Int32Array(256);
-  private sleepValues = new Int32Array(256 * STRIDE);
+  protected partial = new Int32Array(256);
+  protected sleepValues = new Int32Array(256 * STRIDE);
   /** Per event that makes a choice: number of values (else 0), the value made, whether to try the others here. */
-  private valueCount = new Int32Array(256);
-  private value = new Int32Array(256);
-  private allValues = new Uint8Array(256);
-  /** What hangs below the schedule step just chosen, and the value its choice is to make. */
-  private subtree = 0;
-  private wantedValue = -1;
+  protected valueCount = new Int32Array(256);
+  protected value = new Int32Array(256);
+  protected allValues = new Uint8Array(256);
+  /** Per depth: branches that are behind. */
+  protected tried = new Int32Array(256);
+  /** What hangs below the schedule step just chosen, and the choice it is to make. */
+  protected subtree = 0;
+  protected wantedChoice = -1;
   private forcedActor = -1;
   private givenUp = false;
-  private readonly sequence = new StepSequence();
+  private sequence!: StepSequence;
   /** Races by first event: heads per event, then links between races. */
   private bucket = new Int32Array(256);
   private nextRace = new Int32Array(256);
@@ -51,7 +57,16 @@ export class DporStrategy implements Strategy {
   attach(state: MachineState): void {
     this.state = state;
     this.order = new HappensBefore(state);
-    this.forest = new WakeupForest(state);
+    this.forest = new WakeupForest();
+    this.sequence = this.makeSequence();
+  }
+
+  protected makeSequence(): StepSequence {
+    const { state, order } = this;
+    return new StepSequence({
+      ordered: (event, later) => order.ordered(event, later),
+      dependent: (actor, foot, other, otherFoot) => state.dependent(actor, foot, other, otherFoot),
+    });
   }
 
   begin(): void {
@@ -65,7 +80,7 @@ export class DporStrategy implements Strategy {
       this.forcedActor = -1;
       return actor;
     }
-    this.wantedValue = -1;
+    this.wantedChoice = -1;
     this.subtree = 0;
     this.valueCount[depth] = 0;
     const node = this.waiting[depth] as number;
@@ -73,7 +88,7 @@ export class DporStrategy implements Strategy {
       const actor = this.forest.actor(node);
       this.waiting[depth] = this.forest.sibling(node);
       this.subtree = this.forest.child(node);
-      this.wantedValue = this.forest.value(node);
+      this.wantedChoice = this.forest.choice(node);
       this.forest.release(node);
       if (((enabled >>> actor) & 1) === 0) throw new Error('dpor: a scheduled step is not enabled');
       return actor;
@@ -90,7 +105,7 @@ export class DporStrategy implements Strategy {
 
   chooseValue(actor: number, count: number): number {
     const depth = this.state.depth;
-    let value = this.wantedValue;
+    let value = this.wantedChoice < 0 ? -1 : choiceValue(this.wantedChoice);
     this.allValues[depth] = value < 0 ? 1 : 0;
     if (value < 0) {
       const slept = ((this.partial[depth] as number) >>> actor) & 1 ? this.sleepValues[depth * STRIDE + actor] : 0;
@@ -108,8 +123,9 @@ export class DporStrategy implements Strategy {
     if (depth + 1 >= this.sleep.length) this.grow();
     this.order.add();
     this.waiting[depth] = this.subtree;
+    this.tried[depth] = 0;
     this.subtree = 0;
-    this.wantedValue = -1;
+    this.wantedChoice = -1;
     // Who stays asleep: those whose next step commutes with this one.
     let asleep = (this.sleep[event] as number) & ~(1 << (state.evActor[event] as number));
     const foot = state.evFoot[event] as number;
@@ -155,17 +171,18 @@ export class DporStrategy implements Strategy {
 
   next(): number {
     const { state, order, forest } = this;
-    for (let depth = state.depth - 1; depth >= 0; depth--) {
+    for (let depth = state.depth - 1; depth >= this.root; depth--) {
       // What still waits below belongs to a branch that is over.
       if (this.waiting[depth + 1] !== 0) {
         forest.releaseAll(this.waiting[depth + 1] as number);
         this.waiting[depth + 1] = 0;
       }
       const actor = state.evActor[depth] as number;
+      this.tried[depth] = (this.tried[depth] as number) + 1;
       if ((this.valueCount[depth] as number) > 0 && this.valueDone(depth, actor)) {
         if (this.allValues[depth] === 1) {
           this.forcedActor = actor;
-          this.wantedValue = -1;
+          this.wantedChoice = -1;
           order.rollback(state.depth, depth);
           return depth;
         }
@@ -183,6 +200,41 @@ export class DporStrategy implements Strategy {
       }
     }
     return -1;
+  }
+
+  /**
+   * The part of the space that is behind, 0 to 1, if no more branches turned up than are known: each branch of a node weighs the
+   * same (Knuth: Estimating the efficiency of backtrack programs, 1975). To be asked between executions. As reduction finds
+   * branches while it goes, less is behind than this says.
+   */
+  explored(): number {
+    const { state, forest } = this;
+    let weight = 1;
+    let behind = 0;
+    for (let depth = this.root; depth <= state.depth; depth++) {
+      const tried = this.tried[depth] as number;
+      let branches = tried + (depth < state.depth || this.forcedActor >= 0 ? 1 : 0) + this.valuesLeft(depth);
+      for (let node = this.waiting[depth] as number; node !== 0; node = forest.sibling(node)) branches++;
+      if (branches === 0) break;
+      behind += (weight * tried) / branches;
+      weight /= branches;
+    }
+    return behind;
+  }
+
+  /** How many values of the choice made at this depth are yet to be tried there, besides the present one. */
+  private valuesLeft(depth: number): number {
+    return depth < this.state.depth ? bitCount(this.untriedValues(depth)) : 0;
+  }
+
+  /** The values of the choice made at this depth that are yet to be tried there, as a mask, without the present one. */
+  protected untriedValues(depth: number): number {
+    const count = this.valueCount[depth] as number;
+    if (count === 0 || this.allValues[depth] === 0) return 0;
+    const actor = this.state.evActor[depth] as number;
+    const begun = ((this.partial[depth] as number) >>> actor) & 1;
+    const slept = begun === 0 ? 0 : (this.sleepValues[depth * STRIDE + actor] as number);
+    return ((1 << count) - 1) & ~slept & ~(1 << (this.value[depth] as number));
   }
 
   /** One value of a choice is explored. Returns whether others are left. */
@@ -228,19 +280,24 @@ export class DporStrategy implements Strategy {
       if (order.ordered(first, event)) continue;
       const actor = actors[event] as number;
       const theirs = state.evFoot[event] as number;
+      let needed = false;
       if (initials !== 0) {
-        initials = this.stillInitial(first, initials, actor, theirs);
-        if (initials < 0) return;
+        const left = this.stillInitial(first, initials, actor, theirs);
+        if (left < 0) return;
+        needed = left !== initials;
+        initials = left;
       }
-      let value = -1;
+      let choice = -1;
       if (theirs === 0 && order.kindAt(event) === Op.CHOOSE) {
-        value = order.resultAt(event);
+        const value = order.resultAt(event);
+        choice = choiceOf(value, order.operandAt(event));
         if (((partial >>> actor) & 1) !== 0) {
           if ((((this.sleepValues[first * STRIDE + actor] as number) >>> value) & 1) !== 0) return;
         }
       }
       partial &= ~(1 << actor);
-      sequence.push(actor, theirs, value);
+      sequence.push(actor, theirs, choice, event);
+      if (needed) sequence.mark(sequence.length - 1);
     }
     const actor = order.actorOf(second);
     if (initials !== 0) {
@@ -248,8 +305,14 @@ export class DporStrategy implements Strategy {
       // Whoever is left commutes with all of it: explored from there already.
       if (initials !== 0) return;
     }
-    sequence.push(actor, foot, -1);
-    this.waiting[first] = this.forest.insert(this.waiting[first] as number, sequence);
+    sequence.push(actor, foot, -1, second);
+    sequence.mark(sequence.length - 1);
+    this.plan(first, sequence);
+  }
+
+  /** A schedule is to be explored from this depth, unless one like it is. */
+  protected plan(depth: number, sequence: StepSequence): void {
+    this.waiting[depth] = this.forest.insert(this.waiting[depth] as number, sequence);
   }
 
   /**
@@ -261,25 +324,35 @@ export class DporStrategy implements Strategy {
     const { state, order, sequence } = this;
     sequence.clear();
     const events: number[] = [];
-    let known = this.sleep[first] as number;
-    for (let node = this.waiting[first] as number; node !== 0; node = this.forest.sibling(node)) {
-      known |= 1 << this.forest.actor(node);
-    }
+    let initials = 0;
     for (let event = first + 1; event < state.depth; event++) {
       if (order.ordered(first, event)) continue;
       const begins = !events.some((earlier) => order.ordered(earlier, event));
       events.push(event);
       if (!begins) continue;
       const actor = state.evActor[event] as number;
-      if (((known >>> actor) & 1) !== 0) return;
-      if (sequence.length === 0) sequence.push(actor, state.evFoot[event] as number, -1);
+      initials |= 1 << actor;
+      if (sequence.length === 0) sequence.push(actor, state.evFoot[event] as number, -1, event);
     }
     if (sequence.length === 0) {
       const actor = order.actorOf(second);
-      if (((known >>> actor) & 1) !== 0) return;
-      sequence.push(actor, 0, -1);
+      initials = 1 << actor;
+      sequence.push(actor, 0, -1, second);
     }
-    this.waiting[first] = this.forest.prepend(this.waiting[first] as number, sequence);
+    if ((initials & this.begun(first)) === 0) this.planStep(first, sequence, initials);
+  }
+
+  /** The actors whose next step from this depth is explored or planned. */
+  private begun(depth: number): number {
+    return (this.sleep[depth] as number) | this.forest.actors(this.waiting[depth] as number);
+  }
+
+  /**
+   * One step is to be explored from this depth.
+   * @param _initials - the actors of which any would do
+   */
+  protected planStep(depth: number, sequence: StepSequence, _initials: number): void {
+    this.waiting[depth] = this.forest.prepend(this.waiting[depth] as number, sequence);
   }
 
   /** The sleepers that can still begin the schedule after this step of it; -1 if the step is a sleeper's own. */
@@ -294,12 +367,13 @@ export class DporStrategy implements Strategy {
     return left;
   }
 
-  private grow(): void {
+  protected grow(): void {
     this.sleep = twice(this.sleep);
     this.sleepFeet = twice(this.sleepFeet);
     this.waiting = twice(this.waiting);
     this.valueCount = twice(this.valueCount);
     this.value = twice(this.value);
+    this.tried = twice(this.tried);
     this.partial = twice(this.partial);
     this.sleepValues = twice(this.sleepValues);
     const all = new Uint8Array(this.allValues.length * 2);

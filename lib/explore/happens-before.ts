@@ -289,8 +289,17 @@ export class HappensBefore {
 
   /** The result of an executed event. */
   resultAt(event: number): number {
+    return this.slotAt(event, LOG_RESULT);
+  }
+
+  /** The operand of an executed event. */
+  operandAt(event: number): number {
+    return this.slotAt(event, LOG_OPERAND);
+  }
+
+  private slotAt(event: number, slot: number): number {
     const log = this.state.logs[this.state.evActor[event] as number] as Int32Array;
-    return log[(this.state.evFirst[event] as number) * RECORD + LOG_RESULT] as number;
+    return log[(this.state.evFirst[event] as number) * RECORD + slot] as number;
   }
 
   /**

@@ -106,7 +106,6 @@ export class InlineEngine extends InlineSteps implements StepEngine {
     return new InlineMemory(this, ENGINE_BYTES + base, bytes);
   }
 
-  /** Where a region begins in the engine's address space. */
   address(base: number): number {
     return ENGINE_BYTES + base;
   }
@@ -118,6 +117,11 @@ export class InlineEngine extends InlineSteps implements StepEngine {
   /** The actor whose program is running (only meaningful inside a program). */
   get actor(): number {
     return this.current;
+  }
+
+  /** The program that is running; -1 for code outside any execution, such as the final check. */
+  get runningProgram(): number {
+    return this.mode === Mode.DIRECT ? -1 : this.current;
   }
 
   /** True while the running program's operations are answered from its log. */
@@ -157,14 +161,7 @@ export class InlineEngine extends InlineSteps implements StepEngine {
    * @returns true when there is nothing left; false when it may be called again to go on
    */
   explore(strategy: Strategy, sink: ExecutionSink, until = Number.POSITIVE_INFINITY): boolean {
-    if (this.strategy !== strategy) {
-      this.strategy = strategy;
-      strategy.attach(this.state);
-      strategy.begin();
-      // An atomic hypercall is one event of many operations; a listener is told of operations when they are made.
-      const { hypercalls, onOperation } = this.options;
-      if (strategy.forgets === true && hypercalls !== 'atomic' && onOperation === undefined) this.state.guess();
-    }
+    this.attach(strategy);
     this.sink = sink;
     this.until = until;
     this.stopping = false;
@@ -181,6 +178,23 @@ export class InlineEngine extends InlineSteps implements StepEngine {
     this.mode = Mode.DIRECT;
     this.cursor = this.limit = 0;
     return this.exhausted;
+  }
+
+  /** Makes a strategy the one that is asked; {@link explore} does it too. */
+  attach(strategy: Strategy): void {
+    if (this.strategy === strategy) return;
+    this.strategy = strategy;
+    strategy.attach(this.state);
+    strategy.begin();
+    // An atomic hypercall is one event of many operations; a listener is told of operations when they are made.
+    const { hypercalls, onOperation } = this.options;
+    if (strategy.forgets === true && hypercalls !== 'atomic' && onOperation === undefined) this.state.guess();
+  }
+
+  /** Takes the last execution back to a depth, for {@link explore} to go on from there although it had nothing left or was stopped. */
+  resume(depth: number): void {
+    this.rewind(depth);
+    this.strategy.begin();
   }
 
   private until = 0;
