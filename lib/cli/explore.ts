@@ -15,7 +15,7 @@ import {
   STRATEGIES,
   type StrategyName,
 } from '../explore/options';
-import type { ExploreFailure, Outcome } from '../explore/result';
+import { type Estimate, type ExploreFailure, estimateOf, INTERRUPTED, type Outcome } from '../explore/result';
 import { replayCommand } from '../report/command';
 import { describeFailure, type ExploreResult, explore, replaySetting } from '../report/explore-result';
 import { formatTraceFile } from '../report/trace-file';
@@ -29,7 +29,7 @@ import { chartOptions, painter } from './terminal';
 import { UsageError } from './usage-error';
 
 const FAILED = 1;
-const INTERRUPTED = 130;
+const INTERRUPTED_STATUS = 130;
 /** Of an outcome in the list; longer ones are cut. */
 const LONGEST_OUTCOME = 60;
 
@@ -42,6 +42,8 @@ interface ExploreCommandOptions extends ScenarioOptions {
   readonly maxSteps?: number;
   readonly preemptionBound?: number;
   readonly depth?: number;
+  readonly workers?: number;
+  readonly watchdog?: number;
   readonly seed?: number;
   readonly list?: boolean;
   readonly trace?: string;
@@ -68,7 +70,9 @@ export function registerExplore(program: Command): void {
     .option('--max-executions <n>', 'end the search after so many executions', integerFrom(1))
     .option('--max-steps <n>', 'steps after which an execution counts as a livelock', integerFrom(1))
     .option('--preemption-bound <n>', 'only schedules with at most so many preemptions (dfs)', integerFrom(0))
+    .option('--workers <n>', 'worker threads that explore; default: none, the main thread does', integerFrom(1))
     .option('--depth <n>', 'ordering constraints of the bugs looked for (pct)', integerFrom(1))
+    .option('--watchdog <ms>', 'longest time one execution may take, 0 for no limit', integerFrom(0))
     .option('--list', 'list the different outcomes, each with a token that replays it')
     .option('--trace <file>', 'write the trace of the failure as JSON')
     .option('--html <file>', 'write a page that shows the failure, and the nearest schedule that passes, step by step')
@@ -101,7 +105,7 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
     }
     process.stdout.write(options.json ? `${toJson(jsonOf(result))}\n` : report(given, result, options));
     if (result.failure !== null) process.exitCode = FAILED;
-    else if (interrupt.signal.aborted) process.exitCode = INTERRUPTED;
+    else if (result.incomplete === INTERRUPTED) process.exitCode = INTERRUPTED_STATUS;
   } finally {
     progress.clear();
     interrupt.dispose();
@@ -120,8 +124,8 @@ export async function usage<T>(call: () => T | Promise<T>): Promise<T> {
 
 function exploreOptions(options: ExploreCommandOptions): ExploreOptions {
   const { vcpus, abi, args, strategy, memoryModel, hypercalls, dataRaces, seed } = options;
-  const { maxExecutions, maxSteps, preemptionBound, depth } = options;
-  const limits = { maxExecutions, maxSteps, preemptionBound, depth };
+  const { maxExecutions, maxSteps, preemptionBound, depth, workers, watchdog } = options;
+  const limits = { maxExecutions, maxSteps, preemptionBound, depth, workers, watchdogMs: watchdog };
   return { vcpus, abi, args, strategy, memoryModel, hypercalls, dataRaces, seed, ...limits };
 }
 
@@ -130,9 +134,16 @@ function progressText(progress: ExploreProgress, strategy: StrategyName): string
   // Reduction executes each trace once: there they are the same.
   const unit = strategy === 'dpor' ? 'distinct traces' : 'executions';
   const cut = blocked > 0 ? `, ${count(blocked)} cut off` : '';
-  const part = explored === undefined ? '' : `, ${percent(explored)} of the tree`;
+  const estimate = estimateOf(strategy, executions, explored);
+  const part = estimate === null ? '' : `, ${estimateText(estimate)}`;
   const speed = `${count(executionsPerSecond)}/s, ${Math.round(elapsedMs / 1000)} s`;
   return `${count(executions)} ${unit}${cut}, ${plural(outcomes, 'outcome')}, ${speed}${part}`;
+}
+
+/** Reduction finds more to do as it goes, so there the share is the most it can be. */
+function estimateText({ explored, executionsLeft, bound }: Estimate): string {
+  const share = `${bound === 'about' ? 'about' : 'at most'} ${percent(explored)}`;
+  return `${share} of the tree, ${bound} ${count(executionsLeft)} left`;
 }
 
 /** The report for people. */
@@ -148,7 +159,10 @@ function report(given: string, result: ExploreResult, options: ExploreCommandOpt
     `${paint('bold', result.scenario)} ${paint(failure === null ? 'green' : 'red', verdict)} (${how})`,
     `${plural(result.executions, 'execution')}, ${count(result.blocked)} cut off, ${count(result.steps)} steps, ${speed}`,
   );
-  if (failure === null && result.incomplete !== null) lines.push(`not exhausted: ${result.incomplete}`);
+  if (failure === null && result.incomplete !== null) {
+    const left = result.estimate === null ? '' : ` (explored: ${estimateText(result.estimate)})`;
+    lines.push(`not exhausted: ${result.incomplete}${left}`);
+  }
   if (failure !== null) {
     const command = replayCommand(given, replaySetting(exploreOptions(options)), failure.token);
     lines.push('', describeFailure(failure, command, chartOptions(process.stdout, options.verbose)));
@@ -193,8 +207,8 @@ function count(number: number): string {
 
 function percent(part: number): string {
   const percents = part * 100;
-  if (percents < 0.01) return 'less than 0.01 %';
-  return `about ${percents < 10 ? percents.toPrecision(2) : Math.floor(percents)} %`;
+  if (percents < 0.01) return '0.01 %';
+  return `${percents < 10 ? percents.toPrecision(2) : Math.floor(percents)} %`;
 }
 
 function plural(number: number, noun: string): string {

@@ -1,26 +1,39 @@
 /**
- * Searches the interleavings of a scenario for one that fails.
- *
- * Runs in slices, between which the event loop gets its turn; each slice runs in a microtask, where unwinding a program
- * costs least.
+ * Searches the interleavings of a scenario for one that fails: on this thread, in slices between which the event loop gets its
+ * turn, or on worker threads.
  */
-import type { EngineFailure, ExecutionSink, InlineEngine } from '../engine/inline/inline-engine';
 import { InlineMachine } from '../engine/inline/inline-machine';
+import { resolveScenario } from '../engine/resolve-scenario';
 import type { Scenario } from '../engine/scenario';
-import { DfsStrategy } from './dfs';
-import { type CheckedOptions, checkExploreOptions, type ExploreOptions, makeStrategy } from './options';
-import type { ExploreFailure, ExploreReport, Outcome } from './result';
-import { encodeToken } from './schedule';
-import { recordSchedule } from './script';
-import { shrink } from './shrink';
+import { evaluateScenario } from '../engine/scenario-source';
+import { explain, tokenOf } from './explain';
+import {
+  BLOCK,
+  type CheckedOptions,
+  checkExploreOptions,
+  type ExploreOptions,
+  isExhaustive,
+  makeExhaustive,
+  makeSampling,
+} from './options';
+import { Crew } from './parallel/crew';
+import { type ExploreReport, estimateOf, INTERRUPTED } from './result';
+import { type Found, Search, setupOf } from './search';
 import { resolveSubject, type Subject } from './subject';
-import { traceSchedule } from './trace';
+import { Tally } from './tally';
 
-const SLICE_MS = 40;
-/** Different outcomes that are kept apart; further ones are counted with the last. */
-const MAX_OUTCOMES = 1000;
-const SHRINK_EXECUTIONS = 50_000;
-const SHRINK_MS = 3000;
+const SLICE_MS = 50;
+
+/** What a search has come to. */
+export interface Searched {
+  readonly tally: Tally;
+  readonly found: Found | undefined;
+  /** Nothing is left. */
+  readonly exhausted: boolean;
+  readonly aborted: boolean;
+  /** Part of an exhaustive search that is behind. */
+  readonly explored: number | undefined;
+}
 
 /**
  * Explores until a failure is found, the space is exhausted, or a limit is reached.
@@ -34,159 +47,132 @@ export async function exploreScenario(
 ): Promise<ExploreReport> {
   const checked = checkExploreOptions(options);
   const subject = await resolveSubject(scenario, checked);
-  return await new Exploration(subject, checked).run();
+  const startedMs = performance.now();
+  const searched = await (checked.workers === 0
+    ? searchHere(subject, checked, startedMs)
+    : searchOnThreads(scenario, subject, checked, startedMs));
+  return report(subject, checked, searched, performance.now() - startedMs);
 }
 
-class Exploration implements ExecutionSink {
-  private readonly machine: InlineMachine;
-  private readonly engine: InlineEngine;
-  private readonly covered = new Set<string>();
-  private readonly outcomes = new Map<string, { results: unknown[]; count: number; token: string }>();
-  private executions = 0;
-  private blocked = 0;
-  private parked = false;
-  private found: { readonly failure: EngineFailure; readonly actors: number[]; readonly choices: number[] } | undefined;
-  private readonly startedMs = performance.now();
-
-  constructor(
-    private readonly subject: Subject,
-    private readonly options: CheckedOptions,
-  ) {
-    this.machine = this.makeMachine();
-    this.engine = this.machine.engine;
-  }
-
-  async run(): Promise<ExploreReport> {
-    const { signal, onProgress } = this.options;
-    const strategy = makeStrategy(this.options);
+/** The search on this thread. */
+async function searchHere(subject: Subject, options: CheckedOptions, startedMs: number): Promise<Searched> {
+  const { maxExecutions, signal, onProgress } = options;
+  const tally = new Tally();
+  const exhaustive = isExhaustive(options.strategy) ? makeExhaustive(options) : undefined;
+  let explored: number | undefined;
+  for (let block = 0; ; block++) {
+    const strategy = exhaustive ?? makeSampling(options, block);
+    const most = Math.min(maxExecutions - tally.executions, exhaustive === undefined ? BLOCK : maxExecutions);
+    const search: Search = new Search(subject.plan, options, strategy, () => search.tally.executions >= most);
     let exhausted = false;
-    let stopped = false;
-    while (!exhausted && !stopped) {
+    let over = false;
+    while (!over) {
       await nextTurn();
       // In a microtask from here on.
       await null;
-      exhausted = this.engine.explore(strategy, this, performance.now() + SLICE_MS);
-      stopped = this.found !== undefined || this.executions >= this.options.maxExecutions || signal?.aborted === true;
-      if (onProgress !== undefined) {
-        onProgress({ ...this.progress(), ...(strategy instanceof DfsStrategy && { explored: strategy.explored() }) });
-      }
+      exhausted = search.slice(SLICE_MS);
+      over = exhausted || signal?.aborted === true || search.found !== undefined || search.tally.executions >= most;
+      if (!exhausted) explored = exhaustive?.explored();
+      onProgress?.(progressOf([tally, search.tally], startedMs, explored));
     }
-    return this.result(exhausted, signal?.aborted === true);
-  }
-
-  executionDone(failure: EngineFailure | null, blocked: boolean): boolean {
-    if (blocked) {
-      this.blocked++;
-      return false;
+    const { found } = search;
+    tally.add(search.tally.take());
+    const aborted = signal?.aborted === true;
+    if (exhausted || aborted || found !== undefined || tally.executions >= maxExecutions) {
+      return { tally, found, exhausted, aborted, explored };
     }
-    this.executions++;
-    if (failure !== null) {
-      this.found = { failure, ...recordSchedule(this.engine.state) };
-      return true;
-    }
-    this.noteOutcome();
-    if (this.engine.parked) this.parked = true;
-    return this.executions >= this.options.maxExecutions;
-  }
-
-  private makeMachine(): InlineMachine {
-    const { memoryModel, hypercalls, dataRaces, maxSteps, seed, hardwareSteps } = this.options;
-    const onCover = (label: string): void => void this.covered.add(label);
-    const setup = { memoryModel, hypercalls, dataRaces, maxSteps, seed, hardwareSteps, onCover };
-    return new InlineMachine(this.subject.plan, setup);
-  }
-
-  private noteOutcome(): void {
-    const { state } = this.engine;
-    const results: unknown[] = [];
-    for (let actor = 0; actor < this.machine.vcpuCount; actor++) results.push(state.endValue(actor));
-    const key = outcomeKey(results);
-    const known = this.outcomes.get(key);
-    if (known !== undefined) known.count++;
-    else if (this.outcomes.size < MAX_OUTCOMES) {
-      this.outcomes.set(key, { results, count: 1, token: this.tokenOf(recordSchedule(state)) });
-    }
-  }
-
-  private tokenOf(schedule: { readonly actors: readonly number[]; readonly choices: readonly number[] }): string {
-    const { memoryModel, hypercalls, dataRaces, seed } = this.options;
-    return encodeToken({ memoryModel, hypercalls, dataRaces, seed, ...schedule }, this.subject.fingerprint);
-  }
-
-  private progress() {
-    const elapsedMs = performance.now() - this.startedMs;
-    return {
-      executions: this.executions,
-      blocked: this.blocked,
-      steps: this.engine.steps,
-      elapsedMs,
-      outcomes: this.outcomes.size,
-      executionsPerSecond: Math.round((this.executions / Math.max(elapsedMs, 1)) * 1000),
-    };
-  }
-
-  private result(exhausted: boolean, aborted: boolean): ExploreReport {
-    const { strategy, memoryModel, seed, maxExecutions, preemptionBound } = this.options;
-    const { executions, blocked, steps, elapsedMs, executionsPerSecond } = this.progress();
-    const failure = this.found === undefined ? null : this.explain(this.found);
-    const incomplete = this.whyIncomplete(exhausted, aborted, maxExecutions, preemptionBound);
-    const outcomes: Outcome[] = [...this.outcomes.values()].sort((a, b) => b.count - a.count);
-    return {
-      scenario: this.subject.plan.scenario.name,
-      strategy,
-      memoryModel,
-      seed,
-      executions,
-      complete: incomplete === null,
-      incomplete,
-      blocked,
-      steps,
-      elapsedMs: Math.round(elapsedMs),
-      executionsPerSecond,
-      outcomes,
-      covered: [...this.covered].sort(),
-      failure,
-    };
-  }
-
-  private whyIncomplete(exhausted: boolean, aborted: boolean, maxExecutions: number, bound: number): string | null {
-    if (this.found !== undefined) return 'the search ended at the first failure';
-    if (aborted) return 'the search was interrupted';
-    if (this.executions >= maxExecutions && !exhausted) return `the limit of ${maxExecutions} executions was reached`;
-    if (!exhausted) return 'the strategy samples';
-    if (bound !== Number.POSITIVE_INFINITY) return `only schedules with at most ${bound} preemptions were tried`;
-    if (this.parked)
-      return `timers and devices were cut off after ${this.options.hardwareSteps} steps: see hardwareSteps`;
-    return null;
-  }
-
-  private explain(found: NonNullable<Exploration['found']>): ExploreFailure {
-    const { memoryModel, hypercalls, dataRaces, seed, maxSteps, hardwareSteps } = this.options;
-    const budget = { executions: SHRINK_EXECUTIONS, milliseconds: SHRINK_MS };
-    const least = shrink(() => this.makeMachine().engine, found, budget);
-    const schedule = { memoryModel, hypercalls, dataRaces, seed, actors: least.actors, choices: least.choices };
-    const traced = traceSchedule(this.subject, schedule, { maxSteps, hardwareSteps });
-    const { kind, message, actor } = traced.failure ?? least.failure;
-    return {
-      kind,
-      message,
-      ...(actor < 0 ? {} : { actor: this.machine.actorName(actor) }),
-      execution: this.executions,
-      preemptions: least.preemptions,
-      schedule: least.actors,
-      token: this.tokenOf(least),
-      trace: traced.trace,
-    };
   }
 }
 
-/** Results as one string; values JSON does not know are told apart by their text. */
-function outcomeKey(results: readonly unknown[]): string {
-  return JSON.stringify(results, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value)) ?? '';
+/** The search on worker threads. */
+async function searchOnThreads(
+  scenario: string | Scenario,
+  subject: Subject,
+  options: CheckedOptions,
+  startedMs: number,
+): Promise<Searched> {
+  const { plan } = subject;
+  const source = subject.source ?? (await resolveScenario(scenario)).source;
+  const scenarioIndex = subject.source === undefined ? plan.scenario.origin.index : undefined;
+  // What a worker thread could not load is better told from here.
+  if (scenarioIndex !== undefined) evaluateScenario(source, { index: scenarioIndex });
+  const { onProgress } = options;
+  const programs = new InlineMachine(plan, setupOf(options)).programs.length;
+  const crew = new Crew(
+    { source, scenarioIndex, programs },
+    {
+      ...options,
+      onProgress: onProgress && ((counts) => onProgress({ ...counts, ...speed(counts.executions, startedMs) })),
+    },
+  );
+  return await crew.explore();
 }
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
+}
+
+function speed(executions: number, startedMs: number) {
+  const elapsedMs = performance.now() - startedMs;
+  return { elapsedMs, executionsPerSecond: Math.round((executions / Math.max(elapsedMs, 1)) * 1000) };
+}
+
+function progressOf(tallies: readonly Tally[], startedMs: number, explored: number | undefined) {
+  const sum = (key: 'executions' | 'blocked' | 'steps') => tallies.reduce((total, tally) => total + tally[key], 0);
+  const outcomes = new Set(tallies.flatMap((tally) => [...tally.outcomes.keys()])).size;
+  const executions = sum('executions');
+  return {
+    executions,
+    blocked: sum('blocked'),
+    steps: sum('steps'),
+    outcomes,
+    ...speed(executions, startedMs),
+    ...(explored === undefined ? {} : { explored }),
+  };
+}
+
+function report(subject: Subject, options: CheckedOptions, searched: Searched, elapsedMs: number): ExploreReport {
+  const { strategy, memoryModel, seed, workers } = options;
+  const { tally, found } = searched;
+  const { executions, blocked, steps, unlisted } = tally;
+  const incomplete = whyIncomplete(searched, options);
+  const outcomes = [...tally.outcomes.values()].sort((a, b) => b.count - a.count);
+  return {
+    scenario: subject.plan.scenario.name,
+    strategy,
+    memoryModel,
+    seed,
+    executions,
+    complete: incomplete === null,
+    incomplete,
+    blocked,
+    steps,
+    elapsedMs: Math.round(elapsedMs),
+    executionsPerSecond: Math.round((executions / Math.max(elapsedMs, 1)) * 1000),
+    workers: Math.max(1, workers),
+    estimate: searched.exhausted ? null : estimateOf(strategy, executions, searched.explored),
+    outcomes: outcomes.map(({ results, count, ...schedule }) => ({
+      results,
+      count,
+      token: tokenOf(subject, options, schedule),
+    })),
+    unlisted,
+    covered: [...tally.covered].sort(),
+    failure: found === undefined ? null : explain(subject, options, found, executions),
+  };
+}
+
+function whyIncomplete({ found, aborted, exhausted, tally }: Searched, options: CheckedOptions): string | null {
+  const { maxExecutions, preemptionBound, hardwareSteps } = options;
+  if (found !== undefined) return 'the search ended at the first failure';
+  if (aborted) return INTERRUPTED;
+  if (tally.executions >= maxExecutions && !exhausted) return `the limit of ${maxExecutions} executions was reached`;
+  if (!exhausted) return 'the strategy samples';
+  if (preemptionBound !== Number.POSITIVE_INFINITY) {
+    return `only schedules with at most ${preemptionBound} preemptions were tried`;
+  }
+  if (tally.parked) return `timers and devices were cut off after ${hardwareSteps} steps: see hardwareSteps`;
+  return null;
 }

@@ -34,7 +34,7 @@ export interface ExploreProgress {
   readonly executionsPerSecond: number;
   /** Different outcomes so far. */
   readonly outcomes: number;
-  /** Of a depth-first search: the part of the tree of schedules, by weight, that is behind; 0 to 1. */
+  /** Of an exhaustive search: the part of the tree of schedules, by weight, that is behind; 0 to 1. See Estimate. */
   readonly explored?: number;
 }
 
@@ -63,6 +63,13 @@ export interface ExploreOptions extends ScenarioOptions {
   readonly depth?: number;
   /** Steps of timers and of each device in one execution. Default 16. */
   readonly hardwareSteps?: number;
+  /**
+   * Worker threads that explore, 1 to 256; default: none, this thread does. The verdict is the same, and so are, where nothing fails, the
+   * executions of an exhaustive strategy; a random one makes the same executions whatever the number.
+   */
+  readonly workers?: number;
+  /** Longest time (ms) one execution may take: then a guest is taken to loop for ever. Default 10,000; 0: no limit. */
+  readonly watchdogMs?: number;
   /** Ends the exploration; the result tells what is known by then. */
   readonly signal?: AbortSignal;
   /** Called a few times a second. */
@@ -73,6 +80,8 @@ export type CheckedOptions = Required<Omit<ExploreOptions, 'signal' | 'onProgres
   Pick<ExploreOptions, 'signal' | 'onProgress' | keyof ScenarioOptions>;
 
 const DEFAULT_RANDOM_EXECUTIONS = 100_000;
+const MOST_WORKERS = 256;
+export const DEFAULT_WATCHDOG_MS = 10_000;
 
 /** @throws ExploreOptionError naming the option and what it may be */
 export function checkExploreOptions(options: ExploreOptions): CheckedOptions {
@@ -91,7 +100,7 @@ export function checkExploreOptions(options: ExploreOptions): CheckedOptions {
   if (options.preemptionBound !== undefined && strategy !== 'dfs') {
     throw bad(`a preemption bound goes with strategy dfs, not with ${strategy}`);
   }
-  const exhaustive = strategy === 'dpor' || strategy === 'dfs';
+  const exhaustive = isExhaustive(strategy);
   return {
     ...options,
     strategy,
@@ -107,21 +116,36 @@ export function checkExploreOptions(options: ExploreOptions): CheckedOptions {
     preemptionBound: limit('preemptionBound', options.preemptionBound ?? Number.POSITIVE_INFINITY, 0),
     depth: integer('depth', options.depth ?? 3, 1, 100),
     hardwareSteps: integer('hardwareSteps', options.hardwareSteps ?? 16, 1, 1_000_000),
+    workers: options.workers === undefined ? 0 : integer('workers', options.workers, 1, MOST_WORKERS),
+    watchdogMs: integer('watchdogMs', options.watchdogMs ?? DEFAULT_WATCHDOG_MS, 0, 2 ** 31 - 1),
   };
 }
 
-export function makeStrategy(options: CheckedOptions): Strategy {
-  switch (options.strategy) {
-    case 'dfs':
-      return new DfsStrategy(options.preemptionBound);
-    case 'random':
-      return new RandomStrategy(options.seed);
+export function isExhaustive(strategy: StrategyName): strategy is 'dpor' | 'dfs' {
+  return strategy === 'dpor' || strategy === 'dfs';
+}
+
+/** A strategy that is through when the space is. */
+export function makeExhaustive(options: CheckedOptions): DporStrategy | DfsStrategy {
+  return options.strategy === 'dfs' ? new DfsStrategy(options.preemptionBound) : new DporStrategy();
+}
+
+/**
+ * Executions of a random strategy that follow from a seed of their own, machine and strategy made anew: who makes which of these
+ * blocks, and when, changes nothing. The first has the seed given.
+ */
+export const BLOCK = 4096;
+
+/** @param block - from 0 */
+export function makeSampling({ strategy, depth, seed }: CheckedOptions, block: number): Strategy {
+  const blockSeed = (seed ^ Math.imul(block, 0x85ebca6b)) >>> 0;
+  switch (strategy) {
     case 'pct':
-      return new PctStrategy(options.depth, options.seed);
+      return new PctStrategy(depth, blockSeed);
     case 'pos':
-      return new PosStrategy(options.seed);
+      return new PosStrategy(blockSeed);
     default:
-      return new DporStrategy();
+      return new RandomStrategy(blockSeed);
   }
 }
 

@@ -3,7 +3,7 @@ import type { EngineFailure, FailureKind } from '../engine/inline/inline-engine'
 import type { ScenarioOptions } from '../engine/machine-plan';
 import type { Scenario } from '../engine/scenario';
 import { executeOnThreads } from './on-threads';
-import { ExploreOptionError } from './options';
+import { DEFAULT_WATCHDOG_MS, ExploreOptionError } from './options';
 import { decodeToken } from './schedule';
 import { resolveSubject } from './subject';
 import { type Trace, traceSchedule } from './trace';
@@ -22,6 +22,8 @@ export interface ReplayOptions extends ScenarioOptions {
   /** As given to explore. */
   readonly maxSteps?: number;
   readonly hardwareSteps?: number;
+  /** As given to explore. */
+  readonly watchdogMs?: number;
 }
 
 export interface ReplayResult {
@@ -53,9 +55,9 @@ export async function replay(
   }
   const subject = await resolveSubject(scenario, options);
   const schedule = decodeToken(token, subject.fingerprint);
-  const { maxSteps = 20_000, hardwareSteps = 16 } = options;
+  const { maxSteps = 20_000, hardwareSteps = 16, watchdogMs = DEFAULT_WATCHDOG_MS } = options;
   const limits = { maxSteps, hardwareSteps };
-  const traced = traceSchedule(subject, schedule, limits);
+  const traced = traceSchedule(subject, schedule, { ...limits, watchdogMs });
   const { divergedAt, preemptions } = traced;
   let { failure, results, trace } = traced;
   if (engine === 'lockstep' && divergedAt < 0) {

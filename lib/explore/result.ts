@@ -31,6 +31,21 @@ export interface Outcome {
   readonly token: string;
 }
 
+/** Why a search that was aborted is not complete. */
+export const INTERRUPTED = 'the search was interrupted';
+
+/** How much of an exhaustive search that was not finished is left. */
+export interface Estimate {
+  /**
+   * The part that is behind, 0 to 1: at each node of the tree of schedules all branches known count the same. Reduction finds branches as it
+   * goes, so there it is an upper bound, and what follows from it a lower one.
+   */
+  readonly explored: number;
+  /** Executions left, if what is left is as what is behind. */
+  readonly executionsLeft: number;
+  readonly bound: 'about' | 'at least';
+}
+
 export interface ExploreReport {
   readonly scenario: string;
   readonly strategy: StrategyName;
@@ -47,8 +62,21 @@ export interface ExploreReport {
   readonly steps: number;
   readonly elapsedMs: number;
   readonly executionsPerSecond: number;
+  readonly workers: number;
+  /** Null when nothing is left, for strategies that sample, and where it cannot be told. */
+  readonly estimate: Estimate | null;
+  /** The most frequent first; at most 1,000. */
   readonly outcomes: readonly Outcome[];
+  /** Executions that ended in outcomes beyond those. */
+  readonly unlisted: number;
   /** Labels of vcpu.cover that some execution reached. */
   readonly covered: readonly string[];
   readonly failure: ExploreFailure | null;
+}
+
+/** @param explored - the part that is behind, if it can be told */
+export function estimateOf(strategy: StrategyName, executions: number, explored: number | undefined): Estimate | null {
+  if (explored === undefined || explored <= 0) return null;
+  const executionsLeft = Math.round((executions * (1 - explored)) / explored);
+  return { explored, executionsLeft, bound: strategy === 'dpor' ? 'at least' : 'about' };
 }

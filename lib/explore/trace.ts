@@ -8,6 +8,7 @@ import { InlineMachine, type MachineSetup, type MarkKind } from '../engine/inlin
 import { LOG_EXTRA, LOG_OPERAND, LOG_RESULT, RECORD } from '../engine/inline/operation-log';
 import { ACCESS, isBracket, KIND_BITS, KIND_MASK, NARROW, Op, opName, WRITES } from '../engine/inline/ops';
 import { BUNDLE_SCHEME, mapStack } from '../engine/scenario-source';
+import { endless, OutOfTime, withinTime } from './guest-time';
 import { MachineNames } from './machine-names';
 import type { Schedule } from './schedule';
 import { ScriptStrategy, type ScriptWatcher } from './script';
@@ -37,12 +38,14 @@ export interface TracedExecution {
   readonly preemptions: number;
 }
 
+export interface TraceLimits extends Pick<MachineSetup, 'maxSteps' | 'hardwareSteps'> {
+  /** How long the execution may take; 0: no limit. */
+  readonly watchdogMs: number;
+}
+
 /** Executes one schedule and records everything about it. */
-export function traceSchedule(
-  subject: Subject,
-  schedule: Schedule,
-  setup: Pick<MachineSetup, 'maxSteps' | 'hardwareSteps'>,
-): TracedExecution {
+export function traceSchedule(subject: Subject, schedule: Schedule, limits: TraceLimits): TracedExecution {
+  const { watchdogMs, ...setup } = limits;
   const notes = new Notes(subject);
   const machine = new InlineMachine(subject.plan, {
     ...setup,
@@ -71,7 +74,14 @@ export function traceSchedule(
         return true;
       },
     });
-  withStackLimit(STACK_FRAMES, execute);
+  try {
+    withinTime(() => withStackLimit(STACK_FRAMES, execute), watchdogMs);
+  } catch (error) {
+    if (!(error instanceof OutOfTime)) throw error;
+    const actor = machine.engine.runningProgram;
+    const who = actor < 0 ? "the scenario's check" : machine.actorName(actor);
+    failure = { kind: 'livelock', message: endless(who, watchdogMs), actor };
+  }
   const trace: Trace = {
     version: TRACE_VERSION,
     scenario: subject.plan.scenario.name,
