@@ -163,6 +163,7 @@ function report(given: string, result: ExploreResult, options: ExploreCommandOpt
     const left = result.estimate === null ? '' : ` (explored: ${estimateText(result.estimate)})`;
     lines.push(`not exhausted: ${result.incomplete}${left}`);
   }
+  lines.push(...coverLines(result, options.list));
   if (failure !== null) {
     const command = replayCommand(given, replaySetting(exploreOptions(options)), failure.token);
     lines.push('', describeFailure(failure, command, chartOptions(process.stdout, options.verbose)));
@@ -171,12 +172,22 @@ function report(given: string, result: ExploreResult, options: ExploreCommandOpt
 }
 
 /** The different outcomes as a table, and the labels reached. */
-function listOutcomes({ outcomes, covered }: ExploreResult): string[] {
+function listOutcomes(result: ExploreResult): string[] {
+  const { outcomes, unlisted } = result;
   const paint = painter(process.stdout);
   const rows = outcomes.map(({ count: times, results, token }: Outcome) => [count(times), outcomeText(results), token]);
   const [heading = '', ...body] = alignColumns([['executions', 'results', 'replays with'], ...rows], new Set([0]));
   const lines = rows.length === 0 ? ['no execution ended without a failure'] : [paint('bold', heading), ...body];
-  return covered.length === 0 ? lines : [...lines, '', `reached: ${covered.join(', ')}`];
+  if (unlisted > 0) lines.push(`and ${plural(unlisted, 'execution')} with other results, too many to list`);
+  return lines;
+}
+
+/** What was reached of what the guest marks, and what never; labels never reached are worth a line unasked. */
+function coverLines({ covered, uncovered }: ExploreResult, all = false): string[] {
+  return [
+    ...(all && covered.length > 0 ? [`reached: ${covered.join(', ')}`] : []),
+    ...(uncovered.length > 0 ? [`never reached: ${uncovered.join(', ')}`] : []),
+  ];
 }
 
 /** `vCPU 0: 1, vCPU 1: -` would say less in more words: the values, in the order of the vCPUs. */

@@ -33,6 +33,7 @@ const SCENARIO_FIELDS = [
   'args',
   'setup',
   'check',
+  'covers',
   'invariants',
 ];
 
@@ -59,7 +60,13 @@ export function validateScenario(spec: unknown): asserts spec is ScenarioSpec {
   } else {
     validateDomains(spec, where);
   }
+  optional(spec, 'covers', where, 'a list of different labels, such as ["retried"]', isListOfLabels);
   if (spec.invariants !== undefined) checkInvariants(spec, where);
+}
+
+function isListOfLabels(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length === 0) return false;
+  return value.every((label) => typeof label === 'string' && label !== '') && new Set(value).size === value.length;
 }
 
 function checkInvariants(spec: Record<string, unknown>, where: string): void {

@@ -113,6 +113,11 @@ export interface ScenarioSpec<W = any, D = any> extends DomainSpec<W> {
   readonly setup?: (context: SetupContext<W>) => void;
   /** Throws = failure. */
   readonly check?: (context: CheckContext<W>) => void;
+  /**
+   * Every label of vcpu.cover, so that exploration can tell those never reached. Then a label that is not among them fails the execution
+   * under a deterministic engine.
+   */
+  readonly covers?: readonly string[];
   /** What has to hold besides, see `invariants.ts`: `['no-dead-port', { name: 'ring', prod: 'prod', … }]`. */
   readonly invariants?: readonly InvariantSpec[];
 }

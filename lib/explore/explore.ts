@@ -160,6 +160,7 @@ function report(subject: Subject, options: CheckedOptions, searched: Searched, e
     })),
     unlisted,
     covered: [...tally.covered].sort(),
+    uncovered: (subject.plan.scenario.covers ?? []).filter((label) => !tally.covered.has(label)),
     failure: found === undefined ? null : explain(subject, options, found, executions),
   };
 }

@@ -71,6 +71,11 @@ export interface ExploreReport {
   readonly unlisted: number;
   /** Labels of vcpu.cover that some execution reached. */
   readonly covered: readonly string[];
+  /**
+   * Labels that the scenario declares (`covers`) and no execution reached. Labels are not looked for in the guest's text: which of those
+   * found there a guest could reach with these args nobody knows.
+   */
+  readonly uncovered: readonly string[];
   readonly failure: ExploreFailure | null;
 }
 

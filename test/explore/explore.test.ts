@@ -116,6 +116,38 @@ describe('explore', () => {
     expect((await explore(counter)).covered).to.include('first');
   });
 
+  it('tells declared labels that nothing reached from those that something did', async () => {
+    const marked = defineScenario({ name: 'marked', covers: ['a', 'b'], guest: (vcpu) => vcpu.cover('a') });
+    expect(await explore(marked)).to.deep.include({ covered: ['a'], uncovered: ['b'], failure: null });
+  });
+
+  it('fails a guest that marks a label its scenario does not declare', async () => {
+    const marked = defineScenario({ name: 'mistyped', covers: ['retry'], guest: (vcpu) => vcpu.cover('retyr') });
+    const { failure } = await explore(marked);
+    expect(failure).to.include({ kind: 'crash', actor: 'vCPU 0' });
+    expect(failure?.message).to.equal("vcpu.cover('retyr'): not among the scenario's covers: retry");
+  });
+
+  it('estimates what is left of a search that was cut short', async () => {
+    const adders = defineScenario({
+      name: 'adders',
+      vcpus: 3,
+      words: { x: 0 },
+      guest(vcpu) {
+        for (let add = 0; add < 3; add++) vcpu.words.x.add(1);
+      },
+    });
+    for (const strategy of ['dpor', 'dfs'] as const) {
+      const { estimate } = await explore(adders, { strategy, maxExecutions: 800 });
+      expect(estimate?.bound).to.equal(strategy === 'dpor' ? 'at least' : 'about');
+      expect(estimate?.explored).to.be.within(0, 1);
+      // There are 1680 traces.
+      if (strategy === 'dpor') expect(estimate?.executionsLeft).to.be.within(100, 880);
+    }
+    expect((await explore(adders)).estimate).to.equal(null);
+    expect((await explore(adders, { strategy: 'pct', maxExecutions: 10 })).estimate).to.equal(null);
+  });
+
   for (const strategy of ['dfs', 'random', 'pct', 'pos'] as const) {
     it(`finds the lost update with ${strategy}`, async () => {
       const { failure } = await explore(counter, { strategy, maxExecutions: 1000 });

@@ -264,9 +264,17 @@ export class StepMachine<E extends StepEngine = StepEngine> {
       random: () => rng.fraction(),
       now: () => engine.now(),
       log: (values) => this.mark(actor, 'log', format(...values)),
-      cover: (label) => engine.whenSure(() => setup.onCover?.(label)),
+      cover: (label) => this.cover(label),
       crash: (cause) => this.crash(cause),
     };
+  }
+
+  private cover(label: string): void {
+    const { covers } = this.plan.scenario;
+    if (covers !== undefined && !covers.includes(label)) {
+      this.crash(new Error(`vcpu.cover('${label}'): not among the scenario's covers: ${covers.join(', ')}`));
+    }
+    this.engine.whenSure(() => this.setup.onCover?.(label));
   }
 
   private mark(actor: number, kind: MarkKind, text: string): void {

@@ -6,6 +6,7 @@ export default defineScenario({
   vcpus: 2,
   words: { total: 0 },
   args: { atomic: false },
+  covers: ['first', 'second', 'third'],
   guest(vcpu) {
     const { total } = vcpu.words;
     if (vcpu.domain.args.atomic) return total.add(1);
