@@ -5,6 +5,9 @@
 import { type Context, createContext, Script } from 'node:vm';
 import { GuestExitError } from '../engine/errors';
 
+/** How long one execution may take, unless told otherwise. */
+export const DEFAULT_WATCHDOG_MS = 10_000;
+
 /** The code has not returned in time. It has been given up in the middle of what it did: nothing it works on may be used again. */
 export class OutOfTime extends Error {
   override readonly name = 'OutOfTime';

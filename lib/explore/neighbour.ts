@@ -6,6 +6,7 @@ import { InlineMachine } from '../engine/inline/inline-machine';
 import type { MachineState } from '../engine/inline/machine-state';
 import type { Strategy } from '../engine/inline/strategy';
 import type { Scenario } from '../engine/scenario';
+import { OutOfTime, withinTime } from './guest-time';
 import type { ReplayOptions } from './replay';
 import { decodeToken, encodeToken, type Schedule } from './schedule';
 import { recordSchedule } from './script';
@@ -14,6 +15,8 @@ import { type Trace, traceSchedule } from './trace';
 
 const MOST_EXECUTIONS = 5000;
 const MOST_MS = 2000;
+/** With an execution that may be under way when that time is over. */
+const SEARCH_MS = 3 * MOST_MS;
 
 export interface PassingExecution {
   readonly trace: Trace;
@@ -38,13 +41,23 @@ export async function findPassing(
   const schedule = decodeToken(token, subject.fingerprint);
   const { maxSteps = 20_000, hardwareSteps = 16 } = options;
   const limits = { maxSteps, hardwareSteps };
-  const found = nearestPassing(subject, schedule, limits);
+  const found = inTime(() => nearestPassing(subject, schedule, limits));
   if (found === undefined) return undefined;
   const passing = { ...schedule, ...found };
   const { trace, preemptions } = traceSchedule(subject, passing, limits);
   // A guest that does something else the second time has no schedule that could be called passing.
   if (trace.failure !== null) return undefined;
   return { trace, preemptions, token: encodeToken(passing, subject.fingerprint) };
+}
+
+/** What a search comes to; undefined if a guest loops for ever in it. */
+function inTime<T>(search: () => T): T | undefined {
+  try {
+    return withinTime(search, SEARCH_MS);
+  } catch (error) {
+    if (error instanceof OutOfTime) return undefined;
+    throw error;
+  }
 }
 
 function nearestPassing(

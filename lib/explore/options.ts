@@ -5,6 +5,7 @@ import type { Strategy } from '../engine/inline/strategy';
 import type { ScenarioOptions } from '../engine/machine-plan';
 import { DfsStrategy } from './dfs';
 import { DporStrategy } from './dpor';
+import { DEFAULT_WATCHDOG_MS } from './guest-time';
 import { PctStrategy } from './pct';
 import { PosStrategy } from './pos';
 import { RandomStrategy } from './random';
@@ -81,7 +82,6 @@ export type CheckedOptions = Required<Omit<ExploreOptions, 'signal' | 'onProgres
 
 const DEFAULT_RANDOM_EXECUTIONS = 100_000;
 const MOST_WORKERS = 256;
-export const DEFAULT_WATCHDOG_MS = 10_000;
 
 /** @throws ExploreOptionError naming the option and what it may be */
 export function checkExploreOptions(options: ExploreOptions): CheckedOptions {

@@ -3,7 +3,7 @@ import type { EngineFailure, FailureKind } from '../engine/inline/inline-engine'
 import type { ScenarioOptions } from '../engine/machine-plan';
 import type { Scenario } from '../engine/scenario';
 import { executeOnThreads } from './on-threads';
-import { DEFAULT_WATCHDOG_MS, ExploreOptionError } from './options';
+import { ExploreOptionError } from './options';
 import { decodeToken } from './schedule';
 import { resolveSubject } from './subject';
 import { type Trace, traceSchedule } from './trace';
@@ -55,7 +55,7 @@ export async function replay(
   }
   const subject = await resolveSubject(scenario, options);
   const schedule = decodeToken(token, subject.fingerprint);
-  const { maxSteps = 20_000, hardwareSteps = 16, watchdogMs = DEFAULT_WATCHDOG_MS } = options;
+  const { maxSteps = 20_000, hardwareSteps = 16, watchdogMs } = options;
   const limits = { maxSteps, hardwareSteps };
   const traced = traceSchedule(subject, schedule, { ...limits, watchdogMs });
   const { divergedAt, preemptions } = traced;

@@ -8,7 +8,7 @@ import { InlineMachine, type MachineSetup, type MarkKind } from '../engine/inlin
 import { LOG_EXTRA, LOG_OPERAND, LOG_RESULT, RECORD } from '../engine/inline/operation-log';
 import { ACCESS, isBracket, KIND_BITS, KIND_MASK, NARROW, Op, opName, WRITES } from '../engine/inline/ops';
 import { BUNDLE_SCHEME, mapStack } from '../engine/scenario-source';
-import { endless, OutOfTime, withinTime } from './guest-time';
+import { DEFAULT_WATCHDOG_MS, endless, OutOfTime, withinTime } from './guest-time';
 import { MachineNames } from './machine-names';
 import type { Schedule } from './schedule';
 import { ScriptStrategy, type ScriptWatcher } from './script';
@@ -39,13 +39,13 @@ export interface TracedExecution {
 }
 
 export interface TraceLimits extends Pick<MachineSetup, 'maxSteps' | 'hardwareSteps'> {
-  /** How long the execution may take; 0: no limit. */
-  readonly watchdogMs: number;
+  /** How long the execution may take (ms), 0: no limit. Default 10,000. */
+  readonly watchdogMs?: number;
 }
 
 /** Executes one schedule and records everything about it. */
 export function traceSchedule(subject: Subject, schedule: Schedule, limits: TraceLimits): TracedExecution {
-  const { watchdogMs, ...setup } = limits;
+  const { watchdogMs = DEFAULT_WATCHDOG_MS, ...setup } = limits;
   const notes = new Notes(subject);
   const machine = new InlineMachine(subject.plan, {
     ...setup,
