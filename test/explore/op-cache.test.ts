@@ -9,7 +9,7 @@ function lookUp(cache: OpCache, times: number, period: number): void {
 }
 
 describe('OpCache', () => {
-  for (const period of [4, 5, 7, 1000]) {
+  for (const period of [6, 7, 10, 1000]) {
     it(`gives itself up when one history in ${period} repeats`, () => {
       const cache = new OpCache(1);
       lookUp(cache, 25_000, period);
@@ -17,9 +17,19 @@ describe('OpCache', () => {
     });
   }
 
-  it('stays when every second history repeats', () => {
+  it('stays when one history in four repeats, unless more is demanded', () => {
+    const cache = new OpCache(1);
+    lookUp(cache, 100_000, 4);
+    expect(cache.enabled).to.equal(true);
+    cache.minHitRate = 0.3;
+    lookUp(cache, 100_000, 4);
+    expect(cache.enabled).to.equal(false);
+  });
+
+  it('stays through a part of the search that is new throughout', () => {
     const cache = new OpCache(1);
     lookUp(cache, 100_000, 2);
+    lookUp(cache, 50_000, 1000);
     expect(cache.enabled).to.equal(true);
   });
 

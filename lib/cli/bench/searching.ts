@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { MemoryModel } from '../../engine/inline/event-stack';
 import type { EngineFailure } from '../../engine/inline/failure';
+import type { ExecutionSink } from '../../engine/inline/inline-engine';
 import { InlineMachine } from '../../engine/inline/inline-machine';
 import type { Strategy } from '../../engine/inline/strategy';
 import { type MachinePlan, planMachine } from '../../engine/machine-plan';
@@ -10,6 +11,7 @@ import { evaluateScenario } from '../../engine/scenario-source';
 
 const MAX_STEPS = 20_000;
 const HARDWARE_STEPS = 16;
+const SLICE_MS = 40;
 
 export interface Search {
   readonly ms: number;
@@ -25,7 +27,10 @@ export async function planOf(file: string, args?: unknown): Promise<MachinePlan>
   return planMachine(evaluateScenario(source), { args });
 }
 
-/** Until the first failure, the end of the space, or so many executions. In a microtask, where unwinding costs least. */
+/**
+ * Until the first failure, the end of the space, or so many executions. In slices, as `explore` does it: code that is compiled
+ * better meanwhile is entered anew; and in microtasks, where unwinding costs least.
+ */
 export async function search(
   plan: MachinePlan,
   strategy: Strategy,
@@ -36,16 +41,20 @@ export async function search(
   const { engine } = new InlineMachine(plan, setup);
   let executions = 0;
   let found: EngineFailure | null = null;
-  await new Promise(setImmediate);
-  await null;
-  const start = performance.now();
-  const complete = engine.explore(strategy, {
+  let exhausted = false;
+  const sink: ExecutionSink = {
     executionDone(failure, blocked) {
       if (blocked) return false;
       executions++;
       found = failure;
       return failure !== null || executions >= maxExecutions;
     },
-  });
-  return { ms: performance.now() - start, executions, complete: complete && found === null, failure: found };
+  };
+  const start = performance.now();
+  while (!exhausted && found === null && executions < maxExecutions) {
+    await new Promise(setImmediate);
+    await null;
+    exhausted = engine.explore(strategy, sink, performance.now() + SLICE_MS);
+  }
+  return { ms: performance.now() - start, executions, complete: exhausted && found === null, failure: found };
 }

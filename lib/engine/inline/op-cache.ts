@@ -20,15 +20,16 @@ const VIA = 6;
 /** Children of one node; an operation with more different results is not worth a linear search. */
 const MAX_CHILDREN = 64;
 const DEFAULT_CAPACITY = 1 << 19;
-/** Look-ups after which a tree with less than {@link MIN_HIT_RATE} is given up. */
+/** Look-ups after which a tree that finds too little is given up. */
 const TRIAL = 20_000;
-const MIN_HIT_RATE = 0.3;
 
 export class OpCache {
   private nodes = new Int32Array(NODE * 1024);
   private count: number;
   private lookups = 0;
   private hits = 0;
+  /** Part of the look-ups that has to be answered for the tree to be worth its while. */
+  minHitRate = 0.2;
   /** False once the cache has given itself up; nobody need ask it any more. */
   enabled = true;
 
@@ -60,11 +61,8 @@ export class OpCache {
         return next;
       }
     }
-    if (this.lookups >= TRIAL) {
-      this.enabled = this.hits >= this.lookups * MIN_HIT_RATE;
-      this.lookups = 0;
-      this.hits = 0;
-    }
+    // Over the whole search: a part of it that is new throughout may be gone through again and again later.
+    if (this.lookups >= TRIAL && this.hits < this.lookups * this.minHitRate) this.enabled = false;
     return 0;
   }
 
