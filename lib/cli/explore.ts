@@ -19,9 +19,9 @@ import { type Estimate, type ExploreFailure, estimateOf, INTERRUPTED, type Outco
 import { replayCommand } from '../report/command';
 import { describeFailure, type ExploreResult, explore, replaySetting } from '../report/explore-result';
 import { formatTraceFile } from '../report/trace-file';
-import { writeExplorePage } from './explore-page';
 import { addScenarioOptions, addSeedOption, integerFrom, type ScenarioOptions } from './options';
 import { checkFolder } from './page-file';
+import { checkPictures, type PictureFiles, writeExplorePictures } from './pictures';
 import { ProgressLine } from './progress-line';
 import { interruptible, locateScenario } from './run';
 import { alignColumns } from './table';
@@ -33,7 +33,7 @@ const INTERRUPTED_STATUS = 130;
 /** Of an outcome in the list; longer ones are cut. */
 const LONGEST_OUTCOME = 60;
 
-interface ExploreCommandOptions extends ScenarioOptions {
+interface ExploreCommandOptions extends ScenarioOptions, PictureFiles {
   readonly strategy: StrategyName;
   readonly memoryModel?: 'sc' | 'tso';
   readonly hypercalls?: (typeof HYPERCALL_STEPS)[number];
@@ -47,7 +47,6 @@ interface ExploreCommandOptions extends ScenarioOptions {
   readonly seed?: number;
   readonly list?: boolean;
   readonly trace?: string;
-  readonly html?: string;
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -76,6 +75,7 @@ export function registerExplore(program: Command): void {
     .option('--list', 'list the different outcomes, each with a token that replays it')
     .option('--trace <file>', 'write the trace of the failure as JSON')
     .option('--html <file>', 'write a page that shows the failure, and the nearest schedule that passes, step by step')
+    .option('--perfetto <file>', 'write the failure as trace events, for ui.perfetto.dev or chrome://tracing')
     .option('--verbose', 'show every step of the failure')
     .option('--json', 'print the result as one JSON object')
     .action((scenario: string, options: ExploreCommandOptions) => exploreCommand(scenario, options));
@@ -86,7 +86,7 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
   const progress = new ProgressLine(process.stderr);
   const file = locateScenario(given);
   checkFolder(options.trace, 'trace');
-  checkFolder(options.html, 'page');
+  checkPictures(options);
   try {
     const result = await usage(() =>
       explore(file, {
@@ -99,10 +99,8 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
     if (options.trace !== undefined && result.failure !== null) {
       writeFileSync(options.trace, formatTraceFile(result.failure, replaySetting(exploreOptions(options))));
     }
-    if (options.html !== undefined) {
-      const setting = replaySetting(exploreOptions(options));
-      await usage(() => writeExplorePage(options.html as string, { given, file, setting }, result));
-    }
+    const setting = replaySetting(exploreOptions(options));
+    await usage(() => writeExplorePictures(options, { given, file, setting }, result));
     process.stdout.write(options.json ? `${toJson(jsonOf(result))}\n` : report(given, result, options));
     if (result.failure !== null) process.exitCode = FAILED;
     else if (result.incomplete === INTERRUPTED) process.exitCode = INTERRUPTED_STATUS;

@@ -12,9 +12,8 @@ import type { ReplaySetting } from '../report/command';
 import { summarise } from '../report/summary';
 import { parseTraceFile } from '../report/trace-file';
 import { toJson, usage } from './explore';
-import { failureOf, type PageSubject, writeReplayPage } from './explore-page';
 import { addScenarioOptions, integerFrom } from './options';
-import { checkFolder } from './page-file';
+import { checkPictures, failureOf, type PageSubject, type PictureFiles, writeReplayPictures } from './pictures';
 import { interruptible, locateScenario } from './run';
 import { chartOptions, painter } from './terminal';
 import { UsageError } from './usage-error';
@@ -22,9 +21,8 @@ import { UsageError } from './usage-error';
 const FAILED = 1;
 const INTERRUPTED = 130;
 
-interface ReplayCommandOptions extends ReplaySetting {
+interface ReplayCommandOptions extends ReplaySetting, PictureFiles {
   readonly engine: ReplayEngine;
-  readonly html?: string;
   readonly compare?: string;
   readonly verbose?: boolean;
   readonly json?: boolean;
@@ -42,6 +40,7 @@ export function registerReplay(program: Command): void {
     .option('--max-steps <n>', 'steps after which the execution counts as a livelock', integerFrom(1))
     .addOption(new Option('--engine <name>', 'who executes the vCPUs').choices(REPLAY_ENGINES).default('inline'))
     .option('--html <file>', 'write a page that shows the execution step by step')
+    .option('--perfetto <file>', 'write the execution as trace events, for ui.perfetto.dev or chrome://tracing')
     .option('--compare <token>', 'on that page, show another schedule (a token, or a trace file) beside it')
     .option('--verbose', 'show every step')
     .option('--json', 'print the result as one JSON object')
@@ -56,16 +55,14 @@ async function replayCommand(given: string, source: string, options: ReplayComma
   if (compare !== undefined && html === undefined) {
     throw new UsageError('--compare is for the page: give --html <file> as well');
   }
-  checkFolder(html, 'page');
+  checkPictures(options);
   try {
     const executed = await usage(() => execute(given, source, options, interrupt.signal));
     const { result } = executed;
-    if (html !== undefined) {
-      await usage(async () => {
-        const compared = compare === undefined ? undefined : await execute(given, compare, options, interrupt.signal);
-        await writeReplayPage(html, executed.subject, executed.token, result, compared);
-      });
-    }
+    await usage(async () => {
+      const compared = compare === undefined ? undefined : await execute(given, compare, options, interrupt.signal);
+      await writeReplayPictures(options, executed.subject, executed.token, result, compared);
+    });
     process.stdout.write(options.json ? `${toJson(result)}\n` : report(result, options.verbose));
     if (result.failure !== null) process.exitCode = FAILED;
   } catch (error) {

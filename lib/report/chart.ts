@@ -117,7 +117,9 @@ class ChartWriter {
   write(): string[] {
     const { offsets, locations } = this.layout;
     const lines: string[] = [];
-    if (locations && this.file !== undefined) lines.push(this.paint('dim', `locations are in ${this.file}`), '');
+    if (locations && this.file !== undefined) {
+      lines.push(this.paint('dim', cut(`locations are in ${this.file}`, this.width)), '');
+    }
     if (offsets === null) return [...lines, ...this.rows.map((row) => this.listLine(row))];
     const headings = this.actors.map((actor) => this.name(actor).padEnd(this.columnWidth(actor)));
     const separator = ' '.repeat(GAP);
@@ -206,12 +208,13 @@ class ChartWriter {
   }
 
   private listLine(row: Row): string {
-    const nameWidth = Math.max(0, ...this.actors.map((actor) => this.name(actor).length));
-    const name = row.actor < 0 ? '' : this.name(row.actor);
+    const longest = Math.max(0, ...this.actors.map((actor) => this.name(actor).length));
+    // On a very narrow screen names get half of it.
+    const nameWidth = Math.min(longest, Math.max(1, (this.width - this.margin()) >> 1));
+    const name = row.actor < 0 ? '' : cut(this.name(row.actor), nameWidth);
     const room = this.width - this.margin() - nameWidth - 2;
-    const text = this.text(row);
-    const fitting = text.length <= room ? text : `${text.slice(0, Math.max(1, room - 1))}…`;
-    return `${this.head(row)}${this.paint('bold', name.padEnd(nameWidth))}  ${this.painted(row, fitting)}`.trimEnd();
+    const text = cut(this.text(row), Math.max(1, room));
+    return `${this.head(row)}${this.paint('bold', name.padEnd(nameWidth))}  ${this.painted(row, text)}`.trimEnd();
   }
 
   /** Number and location. */
@@ -240,6 +243,11 @@ class ChartWriter {
   private place(location: string): string {
     return this.file === undefined ? location : location.slice(this.file.length);
   }
+}
+
+/** A text of at most so many characters. */
+function cut(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, Math.max(0, most - 1))}…`;
 }
 
 function shorten(text: string): string {

@@ -7,6 +7,7 @@
  * repeat, after the first round.
  */
 import type { Trace, TraceMark, TraceStep } from '../explore/trace-format';
+import { visible } from './visible-text';
 
 export type RowKind = 'step' | 'hypercall' | 'upcall' | 'log' | 'sleep' | 'wake' | 'preempted' | 'failure' | 'fold';
 
@@ -79,7 +80,7 @@ class RowWriter {
           ...(location && { location }),
         });
       }
-      for (const { actor, kind, text } of step.turns ?? []) this.add(kind, actor, text);
+      for (const { actor, kind, text } of step.turns ?? []) this.add(kind, actor, visible(text));
     });
     trace.actors.forEach((_, actor) => {
       for (const mark of trace.lastMarks[actor] ?? []) this.mark(actor, mark);
@@ -100,7 +101,7 @@ class RowWriter {
     const ends = kind === 'hypercall-end' || kind === 'upcall-end';
     if (ends) this.depth[actor] = Math.max(0, (this.depth[actor] as number) - 1);
     if (kind === 'log') {
-      for (const line of text.trimEnd().split('\n')) this.add('log', actor, line);
+      for (const line of text.trimEnd().split('\n')) this.add('log', actor, visible(line));
       return;
     }
     const upcall = kind.startsWith('upcall');
@@ -142,7 +143,7 @@ function sharedNames({ steps }: Trace): Set<string> {
 /** `or32 shared_info.evtchn_pending[0] port 5 0→1`. */
 function describeStep(step: TraceStep, memoryModel: string): string {
   const { op, name } = step;
-  return `${op}${name === undefined ? '' : ` ${name}`}${effectOf(step, memoryModel)}`;
+  return `${op}${name === undefined ? '' : ` ${visible(name)}`}${effectOf(step, memoryModel)}`;
 }
 
 /** What a step comes to: ` 0→1`, ` = 5`, `: 1 already`. */

@@ -1,6 +1,7 @@
 /** A failed execution in two lines: a sentence that says what went wrong, and where. */
 import type { LostPort, Trace, TraceFailure, TraceStep, TraceWait } from '../explore/trace-format';
 import { onlyBit } from './rows';
+import { visible } from './visible-text';
 
 /** What makes a guest do something else the next time. */
 const CAUSES = 'Math.random, Date.now, or a variable outside the guest function?';
@@ -91,5 +92,5 @@ function lastPlace({ steps }: Trace, actor: number): string | undefined {
 }
 
 function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, ' ').trim();
+  return visible(text.replace(/\s*\n\s*/g, ' ').trim());
 }

@@ -57,16 +57,30 @@ describe('pages', () => {
     expect(executions[0]?.trace.steps).to.deep.equal(executions[1]?.trace.steps);
   });
 
+  it('as trace events are written by explore and replay alike', async () => {
+    const files = ['explored.json', 'replayed.json'].map((name) => path.join(folder, name)) as [string, string];
+    const { stdout } = await upcall('explore', LOST_UPDATE, '--json', '--perfetto', files[0]);
+    await upcall('replay', LOST_UPDATE, JSON.parse(stdout).failure.token, '--perfetto', files[1]);
+    const [explored, replayed] = files.map((file) => readFileSync(file, 'utf8'));
+    expect(JSON.parse(explored as string).traceEvents)
+      .to.be.an('array')
+      .with.length.above(10);
+    expect(replayed).to.equal(explored);
+  });
+
   it('that cannot be written are refused before the search, in one line', async () => {
     const file = path.join(folder, 'no/such/folder/page.html');
     for (const args of [
       ['explore', LOST_UPDATE, '--html', file],
       ['replay', LOST_UPDATE, 'u1-x', '--html', file],
+      ['replay', LOST_UPDATE, 'u1-x', '--perfetto', file],
       ['replay', LOST_UPDATE, 'u1-x', '--compare', 'u1-y'],
     ]) {
       const { status, stdout, stderr } = await upcall(...args);
       expect({ status, stdout }, stderr).to.deep.equal({ status: 2, stdout: '' });
-      expect(stderr).to.match(/^upcall: [^\n]*(cannot write the page|--compare is for the page)[^\n]*\n$/);
+      expect(stderr).to.match(
+        /^upcall: [^\n]*(cannot write the (page|trace events)|--compare is for the page)[^\n]*\n$/,
+      );
     }
     expect(existsSync(file)).to.equal(false);
   });

@@ -56,6 +56,28 @@ describe('chart', () => {
     expect(chart(wide, { width: 60 })).to.match(/^1 {2}read32 vcpu_info\[0\]\.evtchn_pending_sel = 0$/m);
   });
 
+  it('keeps to the width of any screen, whatever the actors and the file are called', async () => {
+    const actors = ['a very long name for a domain/vCPU 0', 'store buffer of another long name', 'timer'];
+    const location = 'a-scenario-with-a-name-that-is-rather-long.ts:1';
+    const long = trace(
+      [0, 1, 2].map((actor) => step(actor, 'write32', { name: 'mailbox'.repeat(4), location })),
+      { actors },
+    );
+    for (const each of [long, await traceOf('r27-reset-against-lock-free-user')]) {
+      for (let width = 20; width <= 160; width += 5) {
+        for (const line of chart(each, { width }).split('\n'))
+          expect(line.length, `${width}: ${line}`).to.be.at.most(width);
+      }
+    }
+  });
+
+  it('shows control characters of a guest as signs, so that none reaches a terminal', () => {
+    const marks = [{ kind: 'log' as const, text: 'a\u001b[2J\u009b1mb\u202ec\r\nd\u007f' }];
+    const text = chart(trace([step(0, 'write32', { name: 'x\u001b[31m', operand: 1, marks })]));
+    expect(text).to.include('» a␛[2J\ufffd1mb\ufffdc␍').and.include('» d␡').and.include('write32 x␛[31m');
+    expect(text.replaceAll('\n', '')).not.to.match(/[\p{Cc}\p{Bidi_Control}]/u);
+  });
+
   it('is a list with names when there are more than two actors and fewer than 100 columns', () => {
     const three = trace([step(0, 'relax'), step(1, 'relax'), step(2, 'relax')]);
     expect(chart(three, { width: 100 })).to.match(/^ {3}vCPU 0 +vCPU 1 +timer$/m);

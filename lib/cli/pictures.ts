@@ -1,4 +1,5 @@
-/** The pages that `explore --html` and `replay --html` write. */
+/** The pictures that explore and replay write on request: the page (`--html`) and trace events (`--perfetto`). */
+import { writeFileSync } from 'node:fs';
 import { findPassing } from '../explore/neighbour';
 import { type ReplayOptions, type ReplayResult, replay } from '../explore/replay';
 import type { TraceFailure } from '../explore/trace-format';
@@ -6,7 +7,8 @@ import { type ReplaySetting, replayCommand } from '../report/command';
 import type { ExploreResult } from '../report/explore-result';
 import type { PageExecution } from '../report/page-data';
 import { pageExecution } from '../report/page-execution';
-import { writePage } from './page-file';
+import { formatTraceEvents } from '../report/trace-events';
+import { checkFolder, writePage } from './page-file';
 
 /** A scenario, and how its schedules are executed again. */
 export interface PageSubject {
@@ -16,35 +18,60 @@ export interface PageSubject {
   readonly setting: ReplaySetting;
 }
 
+/** Files to write, where wanted. */
+export interface PictureFiles {
+  readonly html?: string;
+  readonly perfetto?: string;
+}
+
+/** Before a long search rather than after it. */
+export function checkPictures({ html, perfetto }: PictureFiles): void {
+  checkFolder(html, 'page');
+  checkFolder(perfetto, 'trace events');
+}
+
 /** The failure and the nearest schedule that passes; if nothing failed, the most frequent outcome. */
-export async function writeExplorePage(page: string, subject: PageSubject, result: ExploreResult): Promise<void> {
+export async function writeExplorePictures(
+  { html, perfetto }: PictureFiles,
+  subject: PageSubject,
+  result: ExploreResult,
+): Promise<void> {
+  if (html === undefined && perfetto === undefined) return;
   const { failure, outcomes, scenario } = result;
   const executions: PageExecution[] = [];
   if (failure !== null) {
     executions.push(pageExecution('Failing schedule', failure, command(subject, failure.token)));
-    executions.push(...(await nearestPassing(subject, failure.token)));
   } else if (outcomes[0] !== undefined) {
     const { token } = outcomes[0];
     const again = await replay(subject.file, token, replayOptions(subject));
     executions.push(pageExecution('Most frequent outcome', again, command(subject, token)));
   }
-  writePage(page, { title: scenario, executions });
+  writeTraceEvents(perfetto, executions);
+  if (html === undefined) return;
+  if (failure !== null) executions.push(...(await nearestPassing(subject, failure.token)));
+  writePage(html, { title: scenario, executions });
+}
+
+function writeTraceEvents(file: string | undefined, [execution]: readonly PageExecution[]): void {
+  if (file !== undefined && execution !== undefined) writeFileSync(file, formatTraceEvents(execution.trace));
 }
 
 /** @param compared - what to show beside it; absent: for a failure, the nearest schedule that passes */
-export async function writeReplayPage(
-  page: string,
+export async function writeReplayPictures(
+  { html, perfetto }: PictureFiles,
   subject: PageSubject,
   token: string,
   result: ReplayResult,
   compared?: { readonly token: string; readonly result: ReplayResult },
 ): Promise<void> {
   const executions = [pageExecution('Replay', result, command(subject, token), failureOf(result))];
+  writeTraceEvents(perfetto, executions);
+  if (html === undefined) return;
   if (compared !== undefined) {
     const beside = command(subject, compared.token);
     executions.push(pageExecution('Compared with', compared.result, beside, failureOf(compared.result)));
   } else if (result.failure !== null) executions.push(...(await nearestPassing(subject, token)));
-  writePage(page, { title: result.scenario, executions });
+  writePage(html, { title: result.scenario, executions });
 }
 
 /** How a replay failed: its trace tells more, if it is of the same failure. */
