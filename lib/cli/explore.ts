@@ -121,10 +121,10 @@ export async function usage<T>(call: () => T | Promise<T>): Promise<T> {
 }
 
 function exploreOptions(options: ExploreCommandOptions): ExploreOptions {
-  const { vcpus, abi, args, strategy, memoryModel, hypercalls, dataRaces, seed } = options;
+  const { vcpus, abi, events, args, strategy, memoryModel, hypercalls, dataRaces, seed } = options;
   const { maxExecutions, maxSteps, preemptionBound, depth, workers, watchdog } = options;
   const limits = { maxExecutions, maxSteps, preemptionBound, depth, workers, watchdogMs: watchdog };
-  return { vcpus, abi, args, strategy, memoryModel, hypercalls, dataRaces, seed, ...limits };
+  return { vcpus, abi, events, args, strategy, memoryModel, hypercalls, dataRaces, seed, ...limits };
 }
 
 function progressText(progress: ExploreProgress, strategy: StrategyName): string {

@@ -4,6 +4,8 @@
  */
 import { type Command, InvalidArgumentError } from 'commander';
 import { ABI_NAMES, type AbiName, isAbiName } from '../abi';
+import { isEventAbi } from '../engine/scenario-validation';
+import { EVENT_ABIS, type EventAbi } from '../guest/vcpu';
 
 /** vCPUs a domain may have. */
 export const MAX_VCPUS = 128;
@@ -39,6 +41,11 @@ export function parseAbi(text: string): AbiName {
   throw new InvalidArgumentError(`It must be one of ${ABI_NAMES.join(', ')}.`);
 }
 
+export function parseEventAbi(text: string): EventAbi {
+  if (isEventAbi(text)) return text;
+  throw new InvalidArgumentError(`It must be one of ${EVENT_ABIS.join(', ')}.`);
+}
+
 /** The scenario's args: any JSON value. */
 export function parseArgs(text: string): unknown {
   try {
@@ -63,14 +70,16 @@ export interface ScenarioOptions {
   readonly vcpus?: number;
   readonly args?: unknown;
   readonly abi?: AbiName;
+  readonly events?: EventAbi;
 }
 
-/** Adds what every command that takes a scenario understands: --vcpus, --args, --abi. */
+/** Adds what every command that takes a scenario understands: --vcpus, --args, --abi, --events. */
 export function addScenarioOptions(command: Command): Command {
   return command
     .option('--vcpus <n>', `vCPUs of the first domain, 1 to ${MAX_VCPUS}`, parseVcpus)
     .option('--args <json>', 'args of the scenario, as vcpu.domain.args in every guest', parseArgs)
-    .option('--abi <name>', `ABI of the guests: ${ABI_NAMES.join(', ')}`, parseAbi);
+    .option('--abi <name>', `ABI of the guests: ${ABI_NAMES.join(', ')}`, parseAbi)
+    .option('--events <abi>', `event-channel ABI of the guests: ${EVENT_ABIS.join(', ')}`, parseEventAbi);
 }
 
 /** Adds --seed. */

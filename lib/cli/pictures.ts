@@ -92,6 +92,6 @@ function command({ given, setting }: PageSubject, token: string): string {
   return replayCommand(given, setting, token);
 }
 
-function replayOptions({ setting: { vcpus, abi, args, maxSteps } }: PageSubject): ReplayOptions {
-  return { vcpus, abi, args, maxSteps };
+function replayOptions({ setting: { vcpus, abi, events, args, maxSteps } }: PageSubject): ReplayOptions {
+  return { vcpus, abi, events, args, maxSteps };
 }

@@ -87,9 +87,10 @@ async function execute(
 ): Promise<Executed> {
   const { token, setting } = readSource(source);
   const { engine, memoryModel, vcpus = setting.vcpus, abi = setting.abi, maxSteps = setting.maxSteps } = options;
+  const { events = setting.events } = options;
   const args = options.args === undefined ? setting.args : options.args;
   const file = locateScenario(given);
-  const result = await replay(file, token, { engine, vcpus, abi, args, maxSteps, signal });
+  const result = await replay(file, token, { engine, vcpus, abi, events, args, maxSteps, signal });
   if (memoryModel !== undefined && memoryModel !== result.trace.memoryModel) {
     throw new UsageError(`the token is of memory model ${result.trace.memoryModel}, not ${memoryModel}`);
   }
@@ -98,7 +99,7 @@ async function execute(
       `step ${result.divergedAt} of the token cannot be executed: has the code changed since it was printed?`,
     );
   }
-  return { token, result, subject: { given, file, setting: { vcpus, abi, args, memoryModel, maxSteps } } };
+  return { token, result, subject: { given, file, setting: { vcpus, abi, events, args, memoryModel, maxSteps } } };
 }
 
 /** A token as it is, or one from a file: a trace, or nothing but the token. */

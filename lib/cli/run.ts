@@ -72,10 +72,11 @@ async function runCommand(given: string, options: RunCommandOptions): Promise<vo
   }
 }
 
-function runOptions({ vcpus, abi, args, seed, watchdog, memory, wait }: RunCommandOptions): RunOptions {
+function runOptions({ vcpus, abi, events, args, seed, watchdog, memory, wait }: RunCommandOptions): RunOptions {
   return {
     ...(vcpus === undefined ? {} : { vcpus }),
     ...(abi === undefined ? {} : { abi }),
+    ...(events === undefined ? {} : { events }),
     ...(args === undefined ? {} : { args }),
     ...(seed === undefined ? {} : { seed }),
     ...(watchdog === undefined ? {} : { watchdogMs: watchdog }),

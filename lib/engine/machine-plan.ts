@@ -3,12 +3,13 @@
  * and guests. Every engine builds its machine from this plan.
  */
 import { ABI_NAMES, isAbiName } from '../abi';
-import type { GuestDomain } from '../guest/vcpu';
+import { eventArrayFrames } from '../guest/fifo-area';
+import { EVENT_ABIS, type EventAbi, type GuestDomain } from '../guest/vcpu';
 import { type DomainConfig, domainConfig, type MachineOptions, PAGE_BYTES } from '../hypervisor/image';
 import { MAX_VCPUS } from '../hypervisor/state-layout';
 import { ScenarioError } from './errors';
 import { type DomainSpec, freezeData, type GuestFunction, type Scenario } from './scenario';
-import { highestPort, show } from './scenario-validation';
+import { highestPort, isEventAbi, show } from './scenario-validation';
 import { layOutWords, type WordLayout } from './words';
 
 /** Id of the first domain a scenario names; the next ones follow. */
@@ -20,12 +21,14 @@ const DEFAULT_IRQS = 64;
 /** Frames beyond the named words in a domain of default size: room for the kernel library and for the guest. */
 const SPARE_FRAMES = 48;
 
-/** What `--vcpus`, `--abi` and `--args` change in a scenario. */
+/** What `--vcpus`, `--abi`, `--events` and `--args` change in a scenario. */
 export interface ScenarioOptions {
   /** vCPUs of the first domain, 1..128. Not if it has a list of guests. */
   readonly vcpus?: number;
   /** ABI of all domains. */
   readonly abi?: string;
+  /** Event-channel ABI of all domains: '2l' or 'fifo'. */
+  readonly events?: string;
   /** Instead of the scenario's args: plain data. */
   readonly args?: unknown;
 }
@@ -59,25 +62,29 @@ export function planMachine(scenario: Scenario, options: ScenarioOptions = {}): 
   const domains = specs.map(([name, spec], index): DomainPlan => {
     const words = layOutWords(spec.words);
     const vcpus = vcpusOf(name, spec, index === 0 ? options.vcpus : undefined);
-    const config = configure(name, spec, words, options.abi, {
+    const events = isEventAbi(options.events) ? options.events : (spec.events ?? '2l');
+    const config = configure(name, spec, words, options.abi, events, {
       vcpus,
       id: FIRST_DOMAIN_ID + index,
       hardwareDomain: hardware?.[0] === name,
     });
-    const { id, abi } = config;
-    const guestDomain = freezeData({ id, name, abi, vcpus, args, domains: ids });
+    const { id, abi, maxPort } = config;
+    const guestDomain = freezeData({ id, name, abi, vcpus, events, maxPort, args, domains: ids });
     return { name, config, words, guestDomain, guestOf: (vcpu) => guestOf(spec, vcpu) };
   });
   const highestIrq = Math.max(DEFAULT_IRQS - 1, ...specs.flatMap(([, spec]) => spec.pirqs ?? []));
   return { scenario, args, domains, machine: { irqs: highestIrq + 1 } };
 }
 
-function checkOptions({ vcpus, abi }: ScenarioOptions): void {
+function checkOptions({ vcpus, abi, events }: ScenarioOptions): void {
   if (vcpus !== undefined && !(Number.isInteger(vcpus) && vcpus >= 1 && vcpus <= MAX_VCPUS)) {
     throw badOption(`vcpus must be an integer from 1 to ${MAX_VCPUS}, not ${show(vcpus)}`);
   }
   if (abi !== undefined && !isAbiName(abi)) {
     throw badOption(`unknown ABI ${show(abi)}: there are ${ABI_NAMES.join(', ')}`);
+  }
+  if (events !== undefined && !isEventAbi(events)) {
+    throw badOption(`unknown event-channel ABI ${show(events)}: there are ${EVENT_ABIS.join(', ')}`);
   }
 }
 
@@ -86,12 +93,14 @@ function configure(
   spec: DomainSpec,
   words: WordLayout,
   wantedAbi: string | undefined,
+  events: EventAbi,
   given: Pick<DomainConfig, 'id' | 'vcpus' | 'hardwareDomain'>,
 ): DomainConfig {
   const abi = isAbiName(wantedAbi) ? wantedAbi : (spec.abi ?? 'x86_64');
   const wordFrames = Math.ceil(words.endAddress / PAGE_BYTES);
-  const frames = spec.frames ?? Math.max(DEFAULT_FRAMES, wordFrames + SPARE_FRAMES);
-  const maxPort = spec.maxPort === undefined ? undefined : Math.min(spec.maxPort, highestPort(abi));
+  const maxPort = spec.maxPort === undefined ? undefined : Math.min(spec.maxPort, highestPort(abi, events));
+  const arrayFrames = events === 'fifo' && maxPort !== undefined ? eventArrayFrames(maxPort) : 0;
+  const frames = spec.frames ?? Math.max(DEFAULT_FRAMES, wordFrames + SPARE_FRAMES) + arrayFrames;
   return domainConfig({
     ...given,
     name,

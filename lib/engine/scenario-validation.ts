@@ -1,5 +1,6 @@
 /** What a scenario must be like: one clear message for the first mistake found. Never trusts the types. */
 import { ABI_CONSTANTS, ABI_NAMES, type AbiName, isAbiName } from '../abi';
+import { EVENT_ABIS, type EventAbi } from '../guest/vcpu';
 import { MAX_VCPUS } from '../hypervisor/state-layout';
 import { ScenarioError } from './errors';
 import { mistakeInInvariants } from './invariants/specs';
@@ -18,6 +19,7 @@ const DOMAIN_FIELDS = [
   'guest',
   'guests',
   'start',
+  'events',
   'maxPort',
   'privileged',
   'hardwareDomain',
@@ -37,9 +39,14 @@ const SCENARIO_FIELDS = [
   'invariants',
 ];
 
-/** Highest port number of the 2-level ABI. */
-export function highestPort(abi: AbiName): number {
-  return ABI_CONSTANTS[abi].EVTCHN_2L_NR_CHANNELS - 1;
+/** Highest port number of an event-channel ABI. */
+export function highestPort(abi: AbiName, events: EventAbi): number {
+  const { EVTCHN_2L_NR_CHANNELS, EVTCHN_FIFO_NR_CHANNELS } = ABI_CONSTANTS[abi];
+  return (events === 'fifo' ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS) - 1;
+}
+
+export function isEventAbi(value: unknown): value is EventAbi {
+  return EVENT_ABIS.includes(value as EventAbi);
 }
 
 /** @throws ScenarioError SCENARIO_INVALID */
@@ -106,7 +113,8 @@ function validateDomain(domain: Record<string, unknown>, where: string): void {
   optional(domain, 'frames', where, `an integer from ${MIN_FRAMES} to ${MAX_FRAMES}`, (value) =>
     isInteger(value, MIN_FRAMES, MAX_FRAMES),
   );
-  const highest = highestPort((domain.abi as AbiName | undefined) ?? 'x86_64');
+  optional(domain, 'events', where, `one of ${EVENT_ABIS.join(', ')}`, isEventAbi);
+  const highest = highestPort((domain.abi as AbiName | undefined) ?? 'x86_64', (domain.events as EventAbi) ?? '2l');
   optional(domain, 'maxPort', where, `an integer from 1 to ${highest}`, (value) => isInteger(value, 1, highest));
   optional(domain, 'pirqs', where, `a list of different integers from 0 to ${MAX_PIRQ}`, isPirqList);
   checkWords(domain, where);

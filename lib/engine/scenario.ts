@@ -5,7 +5,7 @@
  * engines need not look again.
  */
 import type { AbiName } from '../abi';
-import type { Hypercalls, Vcpu, Words } from '../guest/vcpu';
+import type { EventAbi, Hypercalls, Vcpu, Words } from '../guest/vcpu';
 import type { Memory } from '../memory/memory';
 import type { SharedInfoView, VcpuInfoView } from '../memory/views';
 import type { InvariantSpec } from './invariants/specs';
@@ -88,7 +88,12 @@ export interface DomainSpec<W = any> {
   readonly guests?: readonly GuestFunction<W>[];
   /** 'all' (default): every vCPU is up from the start. 'boot': only vCPU 0 is, it brings up the others. */
   readonly start?: 'all' | 'boot';
-  /** Highest port (max_evtchn_port); default 1023 as libxl, at most the ABI's. */
+  /**
+   * The event-channel ABI that `upcall/guest` uses: '2l' (default), or 'fifo', with priorities and up to 131,071 ports. A
+   * guest that makes its own hypercalls may enter the FIFO ABI in any case.
+   */
+  readonly events?: EventAbi;
+  /** Highest port (max_evtchn_port); default 1023 as libxl, at most the event-channel ABI's. */
   readonly maxPort?: number;
   /** Control domain: may name other domains, read the console. */
   readonly privileged?: boolean;
@@ -96,7 +101,7 @@ export interface DomainSpec<W = any> {
   readonly hardwareDomain?: boolean;
   /** Physical interrupts the domain may bind. */
   readonly pirqs?: readonly number[];
-  /** 4096-byte frames of guest memory; default 64. */
+  /** 4096-byte frames of guest memory; default 64, or as many as named words and event array take. */
   readonly frames?: number;
 }
 

@@ -1,10 +1,27 @@
 /** Names for addresses of a whole machine: guest memory by its structures, the hypervisor's state by its records. */
+
+import { layoutOf } from '../abi/layouts';
 import type { InlineMachine, RegionPlace } from '../engine/inline/inline-machine';
 import { CLOCK_ADDRESS, DEADLINE_ADDRESS, ENGINE_BYTES, TICK_ADDRESS } from '../engine/inline/ops';
 import type { MachinePlan } from '../engine/machine-plan';
+import { fifoRanges } from '../guest/fifo-area';
 import { kernelRanges } from '../guest/kernel-area';
+import type { HvDomain } from '../hypervisor/hypervisor';
+import { PAGE_BYTES } from '../hypervisor/image';
 import { PauseFlag } from '../hypervisor/platform';
-import { CHANNEL, DOMAIN, IRQ, MACHINE, MACHINE_BYTES, PIRQ, VCPU } from '../hypervisor/state-layout';
+import { PortView } from '../hypervisor/port-view';
+import {
+  CHANNEL,
+  DOMAIN,
+  EVENT_WORDS_PER_PAGE,
+  FIFO_DOMAIN,
+  FIFO_VCPU,
+  IRQ,
+  MACHINE,
+  MACHINE_BYTES,
+  PIRQ,
+  VCPU,
+} from '../hypervisor/state-layout';
 import { AddressNames, domainRanges } from '../memory/names';
 
 const ENGINE_NAMES: Readonly<Record<number, string>> = {
@@ -13,6 +30,8 @@ const ENGINE_NAMES: Readonly<Record<number, string>> = {
   [TICK_ADDRESS]: 'time',
 };
 
+const CONTROL_BLOCK = layoutOf('x86_64', 'evtchn_fifo_control_block');
+
 const pauseFlags = Object.fromEntries(Object.entries(PauseFlag).map(([name, bit]) => [Math.log2(bit), name]));
 
 export class MachineNames {
@@ -20,6 +39,8 @@ export class MachineNames {
     readonly place: RegionPlace;
     readonly names: AddressNames;
     readonly prefix: string;
+    /** Names of what the domain has registered for the FIFO ABI by now; undefined where nothing of it lies. */
+    readonly fifo?: (address: number) => AddressNames | undefined;
   }[];
 
   constructor(plan: MachinePlan, machine: InlineMachine) {
@@ -39,8 +60,13 @@ export class MachineNames {
         frames: hv.config.frames,
       });
       // The guest library's words where nothing of the scenario's own lies, bare frames last.
-      const library = kernelRanges(hv.config.vcpus, hv.config.frames * 4096);
-      return { place, prefix, names: new AddressNames([...ranges.slice(0, -1), ...library, ...ranges.slice(-1)]) };
+      const bytes = hv.config.frames * 4096;
+      const library = kernelRanges(hv.config.vcpus, bytes);
+      if (domain.guestDomain.events === 'fifo') {
+        library.push(...fifoRanges(hv.config.vcpus, bytes, hv.config.maxPort));
+      }
+      const names = new AddressNames([...ranges.slice(0, -1), ...library, ...ranges.slice(-1)]);
+      return { place, prefix, names, fifo: this.fifoNames(machine, hv) };
     });
   }
 
@@ -49,12 +75,39 @@ export class MachineNames {
     const engineName = ENGINE_NAMES[address];
     if (engineName !== undefined) return engineName;
     const offset = address - ENGINE_BYTES;
-    for (const { place, names, prefix } of this.regions) {
+    for (const { place, names: fixed, prefix, fifo } of this.regions) {
       if (offset < place.base || offset >= place.base + place.bytes) continue;
       const local = offset - place.base;
+      const names = fifo?.(local) ?? fixed;
       return prefix + (bits === 0 ? names.describe(local) : names.describeBits(local, bits));
     }
     return `0x${address.toString(16)}`;
+  }
+
+  /** The guest chooses where its control blocks and event array lie while it runs. */
+  private fifoNames(machine: InlineMachine, domain: HvDomain): (address: number) => AddressNames | undefined {
+    const base = (kind: 'guest' | 'private'): number => {
+      const found = machine.regions.find(({ region }) => region.kind === kind && region.domainId === domain.id);
+      return ENGINE_BYTES + (found as RegionPlace).base;
+    };
+    const view = new PortView(domain, {
+      guest: (address) => machine.engine.peek32(base('guest') + address),
+      private: (address) => machine.engine.peek32(base('private') + address),
+    });
+    return (address) => {
+      if (!view.usesFifo) return undefined;
+      for (const vcpu of domain.vcpus) {
+        const control = view.controlBlock(vcpu);
+        const inBlock = address - control;
+        if (control === 0 || inBlock < 0 || inBlock >= CONTROL_BLOCK.size) continue;
+        return new AddressNames([{ name: `control_block[${vcpu.vcpuId}]`, address: control, layout: CONTROL_BLOCK }]);
+      }
+      const page = view.eventArrayPages().findIndex((start) => address >= start && address < start + PAGE_BYTES);
+      if (page < 0) return undefined;
+      const word = address & ~3;
+      const port = page * EVENT_WORDS_PER_PAGE + (word % PAGE_BYTES) / 4;
+      return new AddressNames([{ name: `event_array[${port}]`, address: word, bits: { '': 'event word' } }]);
+    };
   }
 
   private stateNames(machine: InlineMachine, domainId: number): AddressNames {
@@ -74,6 +127,8 @@ export class MachineNames {
         layout: PIRQ,
         count: Math.floor((hv.channelsAddress - hv.pirqsAddress) / PIRQ.size),
       },
+      { name: 'fifo', address: hv.fifoAddress, layout: FIFO_DOMAIN },
+      { name: 'fifo_vcpu', address: hv.fifoVcpusAddress, layout: FIFO_VCPU, count: hv.vcpus.length },
       { name: 'domain', address: 0, layout: DOMAIN },
     ]);
   }

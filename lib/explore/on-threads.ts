@@ -21,7 +21,7 @@ export async function executeOnThreads(
   subject: Subject,
   schedule: Schedule,
   limits: Pick<MachineSetup, 'maxSteps' | 'hardwareSteps'>,
-  { vcpus, abi, args }: ScenarioOptions,
+  { vcpus, abi, events, args }: ScenarioOptions,
   signal?: AbortSignal,
 ): Promise<LockstepResult> {
   const { source } = subject;
@@ -30,7 +30,7 @@ export async function executeOnThreads(
   const fine = schedule.hypercalls === 'atomic' ? withoutSections(subject, schedule, setup) : schedule;
   const expected = inlineSteps(subject, fine, setup);
   const resolved = source === undefined ? await resolveScenario(scenario) : { subject: scenario, source };
-  const session = new LockstepSession(resolved, { ...setup, vcpus, abi, args });
+  const session = new LockstepSession(resolved, { ...setup, vcpus, abi, events, args });
   try {
     return await session.run(fine, { expected, signal });
   } finally {

@@ -18,15 +18,15 @@ export interface Subject {
  * @throws ScenarioError if the scenario or an option cannot be used
  */
 export async function resolveSubject(scenario: string | Scenario, options: ScenarioOptions): Promise<Subject> {
-  const { vcpus, abi, args } = options;
+  const { vcpus, abi, events, args } = options;
   if (typeof scenario === 'string') {
     const source = await bundleScenario(scenario);
-    return subjectOf(planMachine(evaluateScenario(source), { vcpus, abi, args }), source);
+    return subjectOf(planMachine(evaluateScenario(source), { vcpus, abi, events, args }), source);
   }
   if (!isScenario(scenario)) {
     throw new ScenarioError('SCENARIO_INVALID', 'give the path of a scenario file or the result of defineScenario');
   }
-  return subjectOf(planMachine(scenario, { vcpus, abi, args }));
+  return subjectOf(planMachine(scenario, { vcpus, abi, events, args }));
 }
 
 function subjectOf(plan: MachinePlan, source?: ScenarioSource): Subject {
@@ -34,7 +34,12 @@ function subjectOf(plan: MachinePlan, source?: ScenarioSource): Subject {
   const guests = plan.domains.flatMap((domain) =>
     Array.from({ length: domain.config.vcpus }, (_, vcpu) => String(domain.guestOf(vcpu))),
   );
-  const configs = plan.domains.map(({ config, words }) => ({ config, words }));
+  const configs = plan.domains.map(({ config, words, guestDomain }) => ({
+    config,
+    words,
+    // JSON leaves out what is undefined: the default is no part of the fingerprint.
+    events: guestDomain.events === '2l' ? undefined : guestDomain.events,
+  }));
   const code = Object.values<unknown>(devices ?? {}).map(String);
   const text = JSON.stringify([name, plan.args, configs, guests, String(setup), code]);
   return { plan, source, fingerprint: fingerprint(text ?? '') };

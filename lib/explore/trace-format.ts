@@ -10,8 +10,10 @@ export const TRACE_VERSION = 1;
 export interface LostPort {
   readonly port: number;
   readonly masked: boolean;
-  /** The bit of the vCPU's evtchn_pending_sel that leads to the port. */
+  /** The bit of the vCPU's evtchn_pending_sel that leads to the port; under the FIFO ABI: it is on a queue. */
   readonly selected: boolean;
+  /** Present and true: the domain uses the FIFO ABI. */
+  readonly fifo?: boolean;
 }
 
 export interface TraceWait {

@@ -9,7 +9,8 @@ import { DRAINS, ENGINE_BYTES, KIND_BITS, KIND_MASK, LOOKS, Op, opName } from '.
 import type { MachinePlan } from '../engine/machine-plan';
 import type { HvVcpu } from '../hypervisor/hypervisor';
 import { PauseFlag } from '../hypervisor/platform';
-import { CHANNEL } from '../hypervisor/state-layout';
+import { PortView } from '../hypervisor/port-view';
+import { CHANNEL, DOMAIN_VALID_EVTCHNS } from '../hypervisor/state-layout';
 import type { MachineNames } from './machine-names';
 import type { LostPort, TraceWait } from './trace-format';
 
@@ -91,17 +92,20 @@ export class Waits {
     if ((flags & PauseFlag.DOWN) !== 0) return { actor, text: 'is down' };
     if ((flags & PauseFlag.BLOCKED) === 0) return { actor, text: 'is paused' };
     const info = guest + this.word(state + vcpu.infoPointerAddress);
+    const view = new PortView(domain, {
+      guest: (address) => this.word(guest + address),
+      private: (address) => this.word(state + address),
+    });
     const ports: number[] = [];
     const pending: LostPort[] = [];
-    for (let port = 1; port < Math.min(domain.channelCapacity, domain.maxEvtchns); port++) {
+    for (let port = 1; port < this.word(state + DOMAIN_VALID_EVTCHNS); port++) {
       const channel = state + domain.channelsAddress + port * CHANNEL.size;
       if ((this.word(channel + STATE) & 0xff) === ECS_FREE) continue;
       if (this.word(channel + NOTIFY_VCPU_ID) !== vcpu.vcpuId) continue;
       ports.push(port);
-      if (!this.bit(guest + domain.pendingAddress, port)) continue;
-      const masked = this.bit(guest + domain.maskAddress, port);
-      const selected = this.bit(info + domain.selectorOffset, port >>> domain.evtchnWordShift);
-      pending.push({ port, masked, selected });
+      if (!view.isPending(port)) continue;
+      const selected = view.isAnnounced(port, vcpu);
+      pending.push({ port, masked: view.isMasked(port), selected, ...(view.usesFifo && { fifo: true }) });
     }
     const polled = this.word(state + vcpu.pollEvtchnAddress);
     const where =
@@ -118,10 +122,6 @@ export class Waits {
         upcallMasked: domain.isX86 && (this.word(info) & 0xff00) !== 0,
       },
     };
-  }
-
-  private bit(address: number, bit: number): boolean {
-    return ((this.word(address + (bit >>> 5) * 4) >>> (bit & 31)) & 1) !== 0;
   }
 
   private word(address: number): number {

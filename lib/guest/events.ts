@@ -3,28 +3,25 @@
  * another vCPU, give it back.
  *
  * Two things are known of a port: its handler, in a table of this vCPU alone (handlers are code: each vCPU fills its
- * table as it runs its part of the guest), and the vCPU that serves it, as a bit of that vCPU's filter, a word that
- * others can see. What matters is the order of changes; each method argues for its own.
+ * table as it runs its part of the guest), and the vCPU that serves it. Under the 2-level ABI the latter is a bit of that
+ * vCPU's filter, a word that others can see; under the FIFO ABI the hypervisor puts each event on the queue of one vCPU. What
+ * matters is the order of changes; each method argues for its own.
  *
  * Leaves out: counting the reasons for a mask. A mask bit has one owner: who masks a port for a while must not be
  * surprised by another who unmasks it.
  *
- * @source Linux, drivers/xen/events/events_base.c, events_2l.c
+ * @source Linux, drivers/xen/events/events_base.c
  */
 import { VIRQ_CLASS, VIRQ_TIMER } from '../abi';
-import type { Memory } from '../memory/memory';
 import { placeVcpuInfo } from './boot';
-import { forceUpcall, irqEnabled } from './irq';
-import { checkKernelArea, kernelBlock, PORT_FILTER, TIMER_PORT } from './kernel-area';
-import { clearPort, PortWords, portWord, setPort, testPort } from './port-words';
-import { type EventHandler, UpcallDispatcher } from './upcall';
+import { checkKernelArea } from './kernel-area';
+import { openPorts } from './open-ports';
+import type { EventHandler, PortControl } from './port-control';
 import type { Vcpu } from './vcpu';
 
 /** One vCPU's event channels. Make one in the guest function, before upcalls are enabled. */
 export class Events {
-  private readonly memory: Memory;
-  private readonly ports: PortWords;
-  private readonly filter: number;
+  private readonly ports: PortControl;
   private readonly handlers: (EventHandler | undefined)[] = [];
 
   /**
@@ -33,11 +30,8 @@ export class Events {
    */
   constructor(readonly vcpu: Vcpu) {
     checkKernelArea(vcpu);
-    this.memory = vcpu.memory;
-    this.ports = new PortWords(vcpu);
-    this.filter = kernelBlock(vcpu) + PORT_FILTER;
-    const dispatcher = new UpcallDispatcher(vcpu, this.ports, this.handlers);
-    vcpu.onUpcall(() => dispatcher.dispatch());
+    this.ports = openPorts(vcpu);
+    vcpu.onUpcall(this.ports.dispatcher(this.handlers));
     if (vcpu.info.address === 0) placeVcpuInfo(vcpu);
   }
 
@@ -49,7 +43,7 @@ export class Events {
    */
   maskAll(): void {
     if (this.handlers.length > 0) throw new Error('maskAll: ports are masked before the first of them is bound');
-    for (let port = 0; port < this.ports.count; port += 32) this.memory.store32(portWord(this.ports.mask, port), -1);
+    this.ports.maskAll();
   }
 
   /**
@@ -74,7 +68,7 @@ export class Events {
     const { vcpu } = this;
     if (VIRQ_CLASS[virq] !== 'vcpu') return this.bindEvtchn(vcpu.hypercall.evtchn.bindVirq(virq, 0), handler);
     const port = vcpu.hypercall.evtchn.bindVirq(virq, vcpu.id);
-    if (virq === VIRQ_TIMER) this.memory.store32(kernelBlock(vcpu) + TIMER_PORT, port);
+    if (virq === VIRQ_TIMER) this.ports.attachTimer(port);
     this.open(port, handler);
     return port;
   }
@@ -122,11 +116,9 @@ export class Events {
    * @throws HypercallError EINVAL
    */
   unbind(port: number): void {
-    const timerPort = kernelBlock(this.vcpu) + TIMER_PORT;
-    setPort(this.memory, this.ports.mask, port);
-    clearPort(this.memory, this.filter, port);
+    this.ports.mask(port);
+    this.ports.detach(port);
     this.handlers[port] = undefined;
-    if (this.memory.read32(timerPort) === port) this.memory.store32(timerPort, 0);
     this.vcpu.hypercall.evtchn.close(port);
   }
 
@@ -142,7 +134,8 @@ export class Events {
    * Moves a port that this vCPU serves to another, which {@link expect}s it. Not from the port's own handler: the
    * rest of it would overlap with the next run over there.
    *
-   * Xen redirects future events only. One noted in this vCPU's selector before is kept out by the filter from now on;
+   * Xen redirects future events only. One noted in this vCPU's selector before is kept out by the filter from now on (one on
+   * this vCPU's queue under the FIFO ABI is passed on when it is taken off, see `fifo-dispatch.ts`);
    * setting the mask bit and having the hypervisor clear it makes it look at the pending bit and announce such an
    * event on the new vCPU. The hypercall acts on a set mask bit only, hence the bit is set whatever it was.
    *
@@ -152,12 +145,11 @@ export class Events {
    * @throws HypercallError ENOENT: no such vCPU; EINVAL: the port cannot move; nothing is changed then
    */
   rebind(port: number, vcpuId: number): void {
-    const { vcpu, memory } = this;
+    const { vcpu, ports } = this;
     vcpu.hypercall.evtchn.bindVcpu(port, vcpuId);
-    const wasMasked = setPort(memory, this.ports.mask, port);
-    clearPort(memory, this.filter, port);
+    const wasMasked = ports.mask(port);
     this.handlers[port] = undefined;
-    setPort(memory, kernelBlock(vcpu, vcpuId) + PORT_FILTER, port);
+    ports.handOver(port, vcpuId);
     if (!wasMasked) vcpu.hypercall.evtchn.unmask(port);
   }
 
@@ -166,60 +158,44 @@ export class Events {
    * runs.
    */
   mask(port: number): void {
-    setPort(this.memory, this.ports.mask, port);
+    this.ports.mask(port);
+  }
+
+  /** Delivers a port's events again, those that came while it was masked included. Any vCPU may. */
+  unmask(port: number): void {
+    this.ports.unmask(port);
   }
 
   /**
-   * Delivers a port's events again, those that came while it was masked included. Any vCPU may.
-   *
-   * A port served elsewhere takes the hypercall, since only the owner may touch a selector. Here: clear the mask bit,
-   * which is a full barrier, then look at the pending bit. A sender sets pending, then looks at the mask: one of the
-   * two sees the other.
+   * FIFO ABI only: events of the port are served before those of a greater number. Applies to events that come from now on.
+   * A port begins with 7, VIRQ_TIMER's with 0.
+   * @param priority - 0 .. 15
+   * @throws HypercallError ENOSYS under the 2-level ABI; EINVAL
    */
-  unmask(port: number): void {
-    const { vcpu, memory } = this;
-    if (!testPort(memory, this.filter, port)) {
-      vcpu.hypercall.evtchn.unmask(port);
-      return;
-    }
-    clearPort(memory, this.ports.mask, port);
-    if (testPort(memory, this.ports.pending, port)) this.announce(port);
+  setPriority(port: number, priority: number): void {
+    this.vcpu.hypercall.evtchn.setPriority(port, priority);
   }
 
   /** True if the port has an event that no handler has taken yet. */
   isPending(port: number): boolean {
-    return testPort(this.memory, this.ports.pending, port);
+    return this.ports.isPending(port);
   }
 
   isMasked(port: number): boolean {
-    return testPort(this.memory, this.ports.mask, port);
+    return this.ports.isMasked(port);
   }
 
   /** Takes a port's event without its handler, as one does after SCHEDOP_poll; returns whether there was one. */
   take(port: number): boolean {
-    return clearPort(this.memory, this.ports.pending, port);
+    return this.ports.clearPending(port);
   }
 
   /** See {@link bindEvtchn} for the order. */
   private open(port: number, handler: EventHandler): void {
-    setPort(this.memory, this.ports.mask, port);
+    this.ports.prepare(port);
+    this.ports.mask(port);
     this.handlers[port] = handler;
-    setPort(this.memory, this.filter, port);
-    this.unmask(port);
-  }
-
-  /**
-   * What the hypervisor would have done, had the port not been masked: selector bit, then, if it was clear, upcall. A
-   * handler that gets in between makes it a spurious upcall, no worse.
-   */
-  private announce(port: number): void {
-    const { vcpu, ports } = this;
-    const word = port >>> ports.wordShift;
-    const bit = 1 << (word & 31);
-    const { evtchn_upcall_pending, evtchn_pending_sel } = vcpu.info;
-    const half = evtchn_pending_sel.word(word >>> 5);
-    if ((half.or(bit) & bit) !== 0) return;
-    evtchn_upcall_pending.write(1);
-    if (irqEnabled(vcpu)) forceUpcall(vcpu);
+    this.ports.attach(port);
+    this.ports.unmask(port);
   }
 }

@@ -11,12 +11,13 @@ export { Completion } from './completion';
 export { Events } from './events';
 export { forceUpcall, haltUntil, irqDisable, irqEnable, irqEnabled, irqRestore, irqSave } from './irq';
 export { checkKernelArea, KERNEL_BLOCK, kernelBlock, kernelRanges, MAX_TIMERS } from './kernel-area';
+export type { EventHandler } from './port-control';
 export { printk } from './printk';
 export { PvSpinlock, SPINS_BEFORE_POLL } from './pv-spinlock';
 export { Spinlock } from './spinlock';
 export { Timer, type TimerCallback, Timers } from './timers';
-export type { EventHandler } from './upcall';
 export type {
+  EventAbi,
   EvtchnHypercalls,
   EvtchnStatus,
   GuestDomain,

@@ -84,10 +84,10 @@ export function kernelBlock(vcpu: Vcpu, id: number = vcpu.id): number {
 
 /**
  * Refuses a domain whose memory is too small for its named words and the blocks together.
+ * @param areaStart - where the library's words begin, if it uses more than the blocks
  * @throws RangeError that says how many frames it takes
  */
-export function checkKernelArea(vcpu: Vcpu): void {
-  const areaStart = kernelBlock(vcpu, vcpu.domain.vcpus - 1);
+export function checkKernelArea(vcpu: Vcpu, areaStart: number = kernelBlock(vcpu, vcpu.domain.vcpus - 1)): void {
   const words = Object.values(vcpu.words as Record<string, Word | readonly Word[]>).flat();
   const wordsEnd = words.reduce((end, word) => Math.max(end, word.address + 4), 0);
   if (wordsEnd <= areaStart) return;

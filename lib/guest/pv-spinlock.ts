@@ -23,7 +23,8 @@
 import type { Memory } from '../memory/memory';
 import { irqRestore, irqSave } from './irq';
 import { KICK_PORT, kernelBlock, LOCK_WANTED, TICKET_WANTED } from './kernel-area';
-import { clearPort, PortWords, setPort } from './port-words';
+import { openPorts } from './open-ports';
+import type { PortControl } from './port-control';
 import { nextTicket, passTicket, servedTicket, takeTicket, tryTicket } from './spinlock';
 import type { Vcpu, Word } from './vcpu';
 
@@ -32,7 +33,7 @@ export const SPINS_BEFORE_POLL = 1024;
 
 export class PvSpinlock {
   private readonly memory: Memory;
-  private readonly pending: number;
+  private readonly ports: PortControl;
   private readonly block: number;
   /** This vCPU's kick port, as poll wants it. */
   private readonly kickPorts: readonly [number];
@@ -49,11 +50,10 @@ export class PvSpinlock {
     private readonly word: Word,
     private readonly spins = SPINS_BEFORE_POLL,
   ) {
-    const ports = new PortWords(vcpu);
     this.memory = vcpu.memory;
-    this.pending = ports.pending;
+    this.ports = openPorts(vcpu);
     this.block = kernelBlock(vcpu);
-    this.kickPorts = [this.kickPort(ports.mask)];
+    this.kickPorts = [this.kickPort()];
   }
 
   /** Takes the lock. Upcalls are taken meanwhile if they are enabled. */
@@ -90,11 +90,12 @@ export class PvSpinlock {
     irqRestore(this.vcpu, flags);
   }
 
-  private kickPort(maskBitmap: number): number {
+  private kickPort(): number {
     const bound = this.memory.read32(this.block + KICK_PORT);
     if (bound !== 0) return bound;
     const port = this.vcpu.hypercall.evtchn.bindIpi(this.vcpu.id);
-    setPort(this.memory, maskBitmap, port);
+    this.ports.prepare(port);
+    this.ports.mask(port);
     this.memory.store32(this.block + KICK_PORT, port);
     return port;
   }
@@ -107,12 +108,12 @@ export class PvSpinlock {
     const outerTicket = memory.read32(block + TICKET_WANTED);
     this.publish(this.word.address, ticket);
     for (;;) {
-      clearPort(memory, this.pending, port);
+      this.ports.clearPending(port);
       if (servedTicket(this.word.load()) === ticket) break;
       vcpu.hypercall.sched.poll(this.kickPorts);
     }
     this.publish(outerLock, outerTicket);
-    if (outerLock !== 0) setPort(memory, this.pending, port);
+    if (outerLock !== 0) this.ports.setPending(port);
   }
 
   /** The ticket before the lock: who finds the lock finds the ticket that belongs to it, or a later one. */

@@ -24,11 +24,9 @@
 import type { Word32 } from '../memory/fields';
 import type { Memory } from '../memory/memory';
 import { kernelBlock, NEXT_PORT, PORT_FILTER, TIMER_PORT } from './kernel-area';
+import type { Handlers } from './port-control';
 import { clearPort, type PortWords, portBit } from './port-words';
 import type { Vcpu } from './vcpu';
-
-/** Runs with upcalls disabled, on the stack of whatever it interrupted; must not block. */
-export type EventHandler = (port: number) => void;
 
 /** Index of the lowest set bit; `bits` must not be 0. */
 function lowestBit(bits: number): number {
@@ -42,11 +40,11 @@ export class UpcallDispatcher {
   private readonly nextPort: number;
   private readonly timerPort: number;
 
-  /** @param handlers - by port; holes are ports without one. Borrowed: the owner changes it between accesses */
+  /** @param handlers - borrowed: the owner changes it between accesses */
   constructor(
     private readonly vcpu: Vcpu,
     private readonly ports: PortWords,
-    private readonly handlers: readonly (EventHandler | undefined)[],
+    private readonly handlers: Handlers,
   ) {
     const block = kernelBlock(vcpu);
     this.memory = vcpu.memory;

@@ -130,6 +130,10 @@ export interface Hypercalls {
   raw(number: number, ...args: number[]): number;
 }
 
+/** Xen's event-channel ABIs: 2-level, and FIFO. */
+export const EVENT_ABIS = ['2l', 'fifo'] as const;
+export type EventAbi = (typeof EVENT_ABIS)[number];
+
 /** What a vCPU knows of its domain. */
 export interface GuestDomain {
   readonly id: number;
@@ -138,6 +142,10 @@ export interface GuestDomain {
   readonly abi: string;
   /** Number of vCPUs the domain was built with. */
   readonly vcpus: number;
+  /** The event-channel ABI the guest kernel library uses. */
+  readonly events: EventAbi;
+  /** Highest port the toolstack allows the domain. */
+  readonly maxPort: number;
   /** The scenario's args (`--args`), frozen. */
   // biome-ignore lint/suspicious/noExplicitAny: the scenario's author knows their shape
   readonly args: any;

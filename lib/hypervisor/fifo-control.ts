@@ -101,7 +101,6 @@ export class FifoControl {
   /** The domain switches over. Channels of the hypervisor's own have no event words. */
   private enter(domain: HvDomain): void {
     const { state } = domain;
-    this.noteTwoLevelPending(domain);
     state.write32(DOMAIN_EVTCHN_FIFO, 1);
     let left = state.read32(DOMAIN_ACTIVE_EVTCHNS);
     for (let port = 1; left > 0; port++) {
@@ -110,6 +109,7 @@ export class FifoControl {
       if (isUsable(channelState))
         state.write32(domain.channelAddress(port) + CHANNEL_STATE, channelState | FIFO_CHANNEL);
     }
+    this.noteTwoLevelPending(domain);
   }
 
   /** Notes the ports whose bit is set in evtchn_pending. */

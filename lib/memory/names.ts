@@ -5,13 +5,14 @@
  * A region is described by a list of {@link NamedRange}s, each a structure table or a plain size at an address;
  * where two overlap the earlier one names. For people who read traces: not for hot paths.
  */
-import { ABI_CONSTANTS, type AbiName, type FieldLayout, layoutOf, type StructLayout } from '../abi';
+import { ABI_CONSTANTS, type AbiName, FIFO_MASKS, type FieldLayout, layoutOf, type StructLayout } from '../abi';
 
 /**
  * What the bits of a field stand for: `port`: bit i of the field is port i; `port word`: bit i is element i of the port
- * bitmaps; else the bits' own names by number.
+ * bitmaps; `queue`: bit i is queue i of a FIFO control block; `event word`: those of a FIFO event word; else the bits' own
+ * names by number.
  */
-export type BitMeaning = 'port' | 'port word' | Readonly<Record<number, string>>;
+export type BitMeaning = 'port' | 'port word' | 'queue' | 'event word' | Readonly<Record<number, string>>;
 
 /** Something with a name at an address. */
 export interface NamedRange {
@@ -34,6 +35,7 @@ const XEN_BITS: Readonly<Record<string, BitMeaning>> = {
   'shared_info.evtchn_pending': 'port',
   'shared_info.evtchn_mask': 'port',
   'vcpu_info.evtchn_pending_sel': 'port word',
+  'evtchn_fifo_control_block.ready': 'queue',
 };
 
 /** A named place and what is needed to tell its bits. */
@@ -112,11 +114,21 @@ function findInRange(range: NamedRange, address: number): Found | undefined {
   };
 }
 
+/** Bits that each mean something of their own. */
+type SingleBits = Exclude<BitMeaning, 'event word'>;
+
+/** `.PENDING`, `.LINKED,LINK`: the parts of an event word that some bits belong to. */
+function eventWordSuffix(mask: number): string {
+  const parts = Object.entries(FIFO_MASKS).filter(([, bits]) => (mask & bits) !== 0);
+  return parts.length === 0 ? '' : `.${parts.map(([name]) => name).join()}`;
+}
+
 /** ` port 5`, ` ports 64..127`, ` PENDING`: what one bit stands for, with the space before it. */
-function bitSuffix({ meaning, firstBit, elementBits }: Found, bit: number): string {
+function bitSuffix({ meaning, firstBit, elementBits }: Found & { readonly meaning?: SingleBits }, bit: number): string {
   const number = firstBit + bit;
   if (meaning === undefined) return ` bit ${number % elementBits}`;
   if (meaning === 'port') return ` port ${number}`;
+  if (meaning === 'queue') return ` queue ${number}`;
   if (meaning === 'port word') return ` ports ${number * elementBits}..${(number + 1) * elementBits - 1}`;
   const own = number % elementBits;
   return ` ${meaning[own] ?? `bit ${own}`}`;
@@ -151,6 +163,7 @@ export class AddressNames {
    */
   describeBits(address: number, mask: number): string {
     const found = this.find(address);
+    if (found?.meaning === 'event word') return found.name + eventWordSuffix(mask);
     const bits = Array.from({ length: 32 }, (_, bit) => bit).filter((bit) => (mask >>> bit) & 1);
     if (found === undefined || bits.length === 0 || bits.length > 4) return this.describe(address);
     return found.name + bits.map((bit) => bitSuffix(found, bit)).join(',');

@@ -18,13 +18,14 @@ export function replayCommand(scenario: string, setting: ReplaySetting, token: s
   return ['upcall', 'replay', quote(shorten(scenario)), ...settingWords(setting), token].join(' ');
 }
 
-function settingWords({ vcpus, abi, args, memoryModel, maxSteps }: ReplaySetting): string[] {
+function settingWords({ vcpus, abi, events, args, memoryModel, maxSteps }: ReplaySetting): string[] {
   const words: string[] = [];
   const add = (option: string, value: unknown): void => {
     if (value !== undefined) words.push(option, quote(String(value)));
   };
   add('--vcpus', vcpus);
   add('--abi', abi);
+  add('--events', events);
   add('--args', args === undefined ? undefined : JSON.stringify(args));
   add('--memory-model', memoryModel);
   add('--max-steps', maxSteps);

@@ -47,8 +47,8 @@ export async function explore(scenario: string | Scenario, options: ExploreOptio
 }
 
 /** Of the options of an exploration, those its replays need. */
-export function replaySetting({ vcpus, abi, args, memoryModel, maxSteps }: ExploreOptions): ReplaySetting {
-  return { vcpus, abi, args, memoryModel, maxSteps };
+export function replaySetting({ vcpus, abi, events, args, memoryModel, maxSteps }: ExploreOptions): ReplaySetting {
+  return { vcpus, abi, events, args, memoryModel, maxSteps };
 }
 
 /**

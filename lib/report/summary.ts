@@ -39,12 +39,12 @@ function explained(trace: Trace, { asleep }: TraceWait): string {
   return notes.length === 0 ? '' : `, ${notes.join(', ')}`;
 }
 
-function lost({ masked, selected }: LostPort, upcallPending: boolean, upcallMasked: boolean): string {
+function lost({ masked, selected, fifo }: LostPort, upcallPending: boolean, upcallMasked: boolean): string {
   if (masked) return 'is pending but masked: it is announced only once it is unmasked';
   const state = 'is pending and unmasked';
-  if (!selected) return `${state}, its selector bit is clear: nobody will look at it`;
-  if (!upcallPending)
-    return `${state}, its selector bit is set, evtchn_upcall_pending is clear: nobody will look at it`;
+  if (!selected) return `${state}, ${fifo ? 'it is on no queue' : 'its selector bit is clear'}: nobody will look at it`;
+  const led = fifo ? 'it is on a queue' : 'its selector bit is set';
+  if (!upcallPending) return `${state}, ${led}, evtchn_upcall_pending is clear: nobody will look at it`;
   if (upcallMasked) return `${state} and announced, but evtchn_upcall_mask is set`;
   return `${state} and announced, but the sleeper was not woken`;
 }

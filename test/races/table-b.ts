@@ -1,4 +1,4 @@
-/** Races of moved ports, life times, storms, records read while they change, and one of emulators: R21 to R46. */
+/** Races of moved ports, life times, storms, FIFO queues, records read while they change, one of emulators: R21 to R46. */
 import type { Budget, RaceRow } from './row';
 
 const BOTH = ['sc', 'tso'] as const;
@@ -10,6 +10,9 @@ const EASY: Budget = { random: 500, pct: 500, pos: 500, dfs: 500, dpor: 100 };
 const NARROW: Budget = { ...EASY, random: 50_000, pct: 2000, pos: 2000 };
 /** Three preemptions, each at one place only. */
 const DEEP: Budget = { random: 100_000, pct: 200_000, pos: 20_000, dfs: 100_000, dpor: 500 };
+
+/** The two have to take turns at every step. */
+const STUBBORN: Budget = { random: 500, pct: 10_000, pos: 3000, dfs: 3000, dpor: 100 };
 
 export const TABLE_B: readonly RaceRow[] = [
   { file: 'r21-send-races-with-rebind', kind: 'invariant', models: BOTH, preemptions: 1, budget: NARROW },
@@ -38,6 +41,41 @@ export const TABLE_B: readonly RaceRow[] = [
   { file: 'r27-reset-against-lock-free-user', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
   { file: 'r28-count-before-object', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
   { file: 'r29-event-storm', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  {
+    file: 'r30-ready-for-every-event',
+    kind: 'assertion',
+    models: BOTH,
+    preemptions: 1,
+    budget: { ...NARROW, dpor: 1000 },
+  },
+  { file: 'r31-old-tail-linked-again', kind: 'deadlock', models: BOTH, preemptions: 1, budget: EASY },
+  {
+    file: 'r31-old-tail-linked-again',
+    variant: 'moved',
+    kind: 'assertion',
+    models: BOTH,
+    preemptions: 0,
+    budget: EASY,
+  },
+  {
+    file: 'r32-endless-link-retry',
+    kind: 'assertion',
+    models: BOTH,
+    preemptions: 6,
+    pctDepth: 7,
+    budget: STUBBORN,
+  },
+  { file: 'r33-poller-woken-before-event-is-queued', kind: 'deadlock', models: BOTH, preemptions: 2, budget: EASY },
+  { file: 'r34-queue-read-in-halves', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  { file: 'r35-event-before-its-array-page', kind: 'deadlock', models: BOTH, preemptions: 0, budget: EASY },
+  {
+    file: 'r35-event-before-its-array-page',
+    variant: 'noted-late',
+    kind: 'deadlock',
+    models: BOTH,
+    preemptions: 1,
+    budget: EASY,
+  },
   { file: 'r36-vcpu-info-moved-under-sender', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
   { file: 'r40-torn-wallclock', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
   {
@@ -80,5 +118,7 @@ export const TABLE_B: readonly RaceRow[] = [
 /** Further variants that are proven to hold, besides `fixed` of every file. */
 export const ALSO_HOLD = [
   { file: 'r21-send-races-with-rebind', variant: 'unfiltered' },
+  { file: 'r31-old-tail-linked-again', variant: 'fixed-moved' },
+  { file: 'r32-endless-link-retry', variant: 'rude' },
   { file: 'r36-vcpu-info-moved-under-sender', variant: 'xen' },
 ] as const;

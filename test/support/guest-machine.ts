@@ -6,6 +6,7 @@
 import { type GuestHooks, GuestVcpu, type GuestVcpuParts } from '../../lib/engine/guest-vcpu';
 import type { WordsSpec } from '../../lib/engine/scenario';
 import { layOutWords } from '../../lib/engine/words';
+import type { EventAbi } from '../../lib/guest/vcpu';
 import { type HvVcpu, Hypervisor } from '../../lib/hypervisor/hypervisor';
 import { createMachineImage, type DomainConfig, domainConfig } from '../../lib/hypervisor/image';
 import { PauseFlag, type VcpuRef } from '../../lib/hypervisor/platform';
@@ -18,11 +19,13 @@ const DOMAIN_ID = 1;
 export interface GuestMachineOptions extends Partial<DomainConfig> {
   readonly words?: WordsSpec;
   readonly args?: unknown;
+  readonly events?: EventAbi;
 }
 
 export class GuestMachine {
   readonly hypervisor: Hypervisor;
   readonly guests: readonly GuestVcpu[];
+  private readonly events: EventAbi;
   /** System time in ns. */
   now = 0;
   /** Lines written to the console. */
@@ -37,7 +40,8 @@ export class GuestMachine {
   beforeAccess: (vcpu: VcpuRef) => void = () => {};
 
   constructor(options: GuestMachineOptions = {}) {
-    const { words, args, ...config } = options;
+    const { words, args, events = '2l', ...config } = options;
+    this.events = events;
     const domain = domainConfig({ id: DOMAIN_ID, periodicTimerNs: 0, ...config });
     const image = createMachineImage([domain]);
     const decoder = new TextDecoder();
@@ -103,7 +107,8 @@ export class GuestMachine {
     args: unknown,
   ): GuestVcpu {
     const current = this.hvVcpu(id);
-    const { config } = current.domain;
+    const { abi, maxPort, name, vcpus } = current.domain.config;
+    const guestDomain = { id: DOMAIN_ID, name, abi, vcpus, events: this.events, maxPort, args, domains: {} };
     const guest: TestVcpu = new TestVcpu(() => this.beforeAccess(current), {
       hypervisor: this.hypervisor,
       current,
@@ -112,7 +117,7 @@ export class GuestMachine {
         guest.deliverUpcalls();
       }),
       raw,
-      domain: { id: DOMAIN_ID, name: config.name, abi: config.abi, vcpus: config.vcpus, args, domains: {} },
+      domain: guestDomain,
       words: words as never,
       hooks: this.hooks(current),
     });

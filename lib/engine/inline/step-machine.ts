@@ -12,7 +12,9 @@ import { format } from 'node:util';
 import { type HvVcpu, Hypervisor, type Region } from '../../hypervisor/hypervisor';
 import { createMachineImage, type MachineImage } from '../../hypervisor/image';
 import { PauseFlag, type Platform } from '../../hypervisor/platform';
+import { PortView } from '../../hypervisor/port-view';
 import { initialiseMachine } from '../../hypervisor/start-of-day';
+import { DOMAIN_VALID_EVTCHNS } from '../../hypervisor/state-layout';
 import { GuestAssertionError, toError } from '../errors';
 import { type GuestHooks, GuestVcpu } from '../guest-vcpu';
 import { checkInvariants, type Moment, type PreparedInvariants, prepareInvariants } from '../invariants';
@@ -363,11 +365,13 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     const flags = word(privateBase + vcpu.pauseFlagsAddress);
     const polled = word(privateBase + vcpu.pollEvtchnAddress);
     const info = guestBase + word(privateBase + vcpu.infoPointerAddress);
-    const { pendingAddress, maskAddress } = vcpu.domain;
+    const view = new PortView(vcpu.domain, {
+      guest: (address) => word(guestBase + address),
+      private: (address) => word(privateBase + address),
+    });
     const ports: number[] = [];
-    for (let port = 0; port < 1024; port++) {
-      const at = guestBase + (port >>> 5) * 4;
-      if (((word(pendingAddress + at) & ~word(maskAddress + at)) >>> (port & 31)) & 1) ports.push(port);
+    for (let port = 1; port < word(privateBase + DOMAIN_VALID_EVTCHNS); port++) {
+      if (view.isPending(port) && !view.isMasked(port)) ports.push(port);
     }
     const announced = (word(info) & 0xff) !== 0;
     const lost = ports.map((port) => `port ${port}`).join(', ');

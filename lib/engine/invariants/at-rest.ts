@@ -33,12 +33,13 @@ export function noDeadPort(view: MachineView): string | undefined {
   return undefined;
 }
 
-/** A set selector bit comes with evtchn_upcall_pending; a vCPU that could take an upcall does not sleep. */
+/** A set selector bit, or ready bit of a FIFO queue, comes with evtchn_upcall_pending; a vCPU that could take an upcall does not sleep. */
 export function noDeadUpcall(view: MachineView): string | undefined {
   for (const vcpu of view.domains.flatMap(({ vcpus }) => vcpus)) {
     if (!hasInfo(view, vcpu)) continue;
-    if (view.hasSelector(vcpu) && !view.upcallPending(vcpu)) {
-      return `evtchn_pending_sel of ${nameOf(view, vcpu)} is not 0 and its evtchn_upcall_pending is clear`;
+    const word = view.announcement(vcpu);
+    if (word !== undefined && !view.upcallPending(vcpu)) {
+      return `${word} of ${nameOf(view, vcpu)} is not 0 and its evtchn_upcall_pending is clear`;
     }
     const asleep = sleepsDespiteUpcall(view, vcpu);
     if (asleep !== undefined) return asleep;

@@ -52,8 +52,9 @@ export function delivery(
 
 /** Steps that cleared the port's pending bit, but not those of EVTCHNOP_close. */
 function eventsTaken(view: MachineView, history: History, domain: HvDomain, port: number): number[] {
-  const bit = 1 << (port & 31);
-  const address = domain.pendingAddress + (port >>> 5) * 4;
+  const place = view.ports(domain).pendingBit(port);
+  if (place === undefined) return [];
+  const { address, bit } = place;
   const { initial, changes } = timelineOf(history, 'guest', domain.id, address, view.word(domain.id, address));
   let before = initial;
   const taken: number[] = [];

@@ -5,6 +5,7 @@
 import { ECS_FREE, ECS_RESERVED } from '../../abi/event-channel';
 import type { HvDomain, HvVcpu, Hypervisor } from '../../hypervisor/hypervisor';
 import { PauseFlag } from '../../hypervisor/platform';
+import { PortView } from '../../hypervisor/port-view';
 import {
   CHANNEL_NOTIFY_VCPU_ID,
   CHANNEL_STATE,
@@ -36,12 +37,20 @@ export class MachineView {
     return this.peek.guest(domainId, address);
   }
 
+  /** The ports of a domain. */
+  ports(domain: HvDomain): PortView {
+    return new PortView(domain, {
+      guest: (address) => this.peek.guest(domain.id, address),
+      private: (address) => this.peek.private(domain.id, address),
+    });
+  }
+
   isPending(domain: HvDomain, port: number): boolean {
-    return this.bit(domain, domain.pendingAddress, port);
+    return this.ports(domain).isPending(port);
   }
 
   isMasked(domain: HvDomain, port: number): boolean {
-    return this.bit(domain, domain.maskAddress, port);
+    return this.ports(domain).isMasked(port);
   }
 
   /** Ports below this have a record. */
@@ -75,8 +84,15 @@ export class MachineView {
     return (this.peek.guest(vcpu.domainId, this.infoAddress(vcpu)) & 0xff00) !== 0;
   }
 
+  /** The word that should lead the vCPU to its events and is not 0: the selector, or the ready bits of a control block. */
+  announcement(vcpu: HvVcpu): string | undefined {
+    const control = this.ports(vcpu.domain).controlBlock(vcpu);
+    if (control !== 0) return this.peek.guest(vcpu.domainId, control) === 0 ? undefined : 'ready word';
+    return this.hasSelector(vcpu) ? 'evtchn_pending_sel' : undefined;
+  }
+
   /** Whether any selector bit is set. */
-  hasSelector(vcpu: HvVcpu): boolean {
+  private hasSelector(vcpu: HvVcpu): boolean {
     const { domain } = vcpu;
     const address = this.infoAddress(vcpu) + domain.selectorOffset;
     const high = domain.evtchnWordShift === 5 ? 0 : this.peek.guest(domain.id, address + 4);
@@ -90,10 +106,6 @@ export class MachineView {
   /** The one port a sleeping vCPU polls; 0 if it does not poll, -1 if it polls several. */
   polledPort(vcpu: HvVcpu): number {
     return this.peek.private(vcpu.domainId, vcpu.pollEvtchnAddress);
-  }
-
-  private bit(domain: HvDomain, bitmap: number, port: number): boolean {
-    return ((this.peek.guest(domain.id, bitmap + (port >>> 5) * 4) >>> (port & 31)) & 1) !== 0;
   }
 }
 

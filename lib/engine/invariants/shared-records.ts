@@ -10,6 +10,7 @@
 import type { AbiName } from '../../abi/abis';
 import { layoutOf, type StructName } from '../../abi/layouts';
 import type { HvDomain, HvVcpu } from '../../hypervisor/hypervisor';
+import { PAGE_BYTES } from '../../hypervisor/image';
 import type { WordRef } from './handler-runs';
 import { byteOf, type History, isIn, timelineOf } from './history';
 import { type MachineView, nameOf } from './machine-view';
@@ -37,6 +38,27 @@ export function bitmapsOf(view: MachineView, domain: HvDomain): Range[] {
     { name: 'evtchn_pending', domainId: domain.id, address: domain.pendingAddress, bytes },
     { name: 'evtchn_mask', domainId: domain.id, address: domain.maskAddress, bytes },
     ...selectors,
+    ...fifoWordsOf(view, domain),
+  ];
+}
+
+/** Event words and ready bits of a domain on the FIFO ABI. */
+function fifoWordsOf(view: MachineView, domain: HvDomain): Range[] {
+  const ports = view.ports(domain);
+  const controls = domain.vcpus.filter((vcpu) => ports.controlBlock(vcpu) !== 0);
+  return [
+    ...ports.eventArrayPages().map((address, page) => ({
+      name: `page ${page} of the event array`,
+      domainId: domain.id,
+      address,
+      bytes: PAGE_BYTES,
+    })),
+    ...controls.map((vcpu) => ({
+      name: `the ready word of ${nameOf(view, vcpu)}`,
+      domainId: domain.id,
+      address: ports.controlBlock(vcpu),
+      bytes: 4,
+    })),
   ];
 }
 

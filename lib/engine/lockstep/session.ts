@@ -112,7 +112,12 @@ export class LockstepSession {
    */
   constructor({ subject, source }: LockstepSubject, options: SessionOptions) {
     const { memoryModel, seed, maxSteps = 20_000, hardwareSteps = 16, stallMs = DEFAULT_STALL_MS } = options;
-    const scenarioOptions = { vcpus: options.vcpus, abi: options.abi, args: options.args };
+    const scenarioOptions = {
+      vcpus: options.vcpus,
+      abi: options.abi,
+      events: options.events,
+      args: options.args,
+    };
     const plan = planMachine(subject, scenarioOptions);
     const image = startOfDayImage(plan);
     const setup = { memoryModel, seed, maxSteps, hardwareSteps };

@@ -1,5 +1,6 @@
 /** What the threads of a stress session are sent, and what they report. */
 import type { MessagePort } from 'node:worker_threads';
+import type { ScenarioOptions } from '../../machine-plan';
 import type { ErrorData } from '../../run-result';
 import type { DeviceTask } from '../device-thread';
 import { Cause, causeWord, isBadEnd } from '../exits';
@@ -28,7 +29,7 @@ export interface StressTask {
 /** What the conductor alone needs. */
 export interface ConductorTask {
   /** Of the scenario: it is planned again on the thread. */
-  readonly options: { readonly vcpus?: number; readonly abi?: string; readonly args?: unknown };
+  readonly options: ScenarioOptions;
   /** vCPUs besides the conductor's own. */
   readonly otherVcpus: number;
   readonly devices: number;

@@ -123,9 +123,9 @@ export class StressSession {
 
   private start(): void {
     const { host, stress, earlier } = this;
-    const { vcpus, abi, args, iterations, maxFailures } = this.options;
+    const { vcpus, abi, events, args, iterations, maxFailures } = this.options;
     const conductor: ConductorTask = {
-      options: { vcpus, abi, args },
+      options: { vcpus, abi, events, args },
       otherVcpus: host.vcpus - 1,
       devices: host.deviceNames.length,
       iterations: Math.min(iterations - earlier.iterations, MOST_ITERATIONS),

@@ -22,8 +22,8 @@ export async function stressPlan(
 
 /** @throws ScenarioError if an option does not suit the scenario */
 export function planStress(subject: Parameters<typeof planMachine>[0], options: CheckedStressOptions): MachinePlan {
-  const { vcpus, abi, args } = options;
-  return planMachine(subject, { vcpus, abi, args });
+  const { vcpus, abi, events, args } = options;
+  return planMachine(subject, { vcpus, abi, events, args });
 }
 
 class Stress {
