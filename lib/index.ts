@@ -31,13 +31,13 @@ export {
   run,
   shutdownPool,
 } from './engine/threads';
-export type { StressFailureKind, StressOptions, StressProgress } from './engine/threads/stress';
+export type { StressFailureKind, StressProgress } from './engine/threads/stress';
 export type { ExploreOptions, ExploreProgress, StrategyName } from './explore/options';
 export { ExploreOptionError } from './explore/options';
 export { type ReplayOptions, type ReplayResult, replay } from './explore/replay';
 export type { ExploreFailure, ExploreReport, Outcome } from './explore/result';
 export { TokenError } from './explore/schedule';
-export { type StressFailureReport, type StressResult, stress } from './explore/stress';
+export { type StressFailureReport, type StressOptions, type StressResult, stress } from './explore/stress';
 export type { Trace, TraceMark, TraceStep } from './explore/trace';
 export type { GuestDomain, Hypercalls, Vcpu, Word, Words } from './guest/vcpu';
 export { ExplorationFailed, type ExploreResult, explore } from './report/explore-result';

@@ -7,11 +7,12 @@
 import type { Command } from 'commander';
 import type { StressProgress } from '../engine/threads/stress';
 import { type StressFailureReport, type StressResult, stress } from '../explore/stress';
+import { replayCommand } from '../report/command';
 import { addScenarioOptions, addSeedOption, integerFrom, parseDurationMs, type ScenarioOptions } from './options';
 import { ProgressLine } from './progress-line';
 import { interruptible, locateScenario } from './run';
 import { formatNs, guestFrames } from './run-report';
-import { painter } from './terminal';
+import { fitTo, painter } from './terminal';
 
 const FAILED = 1;
 const INTERRUPTED = 130;
@@ -24,6 +25,7 @@ interface StressCommandOptions extends ScenarioOptions {
   readonly maxFailures?: number;
   readonly watchdog?: number;
   readonly memory?: number;
+  readonly reconstruct?: boolean;
   readonly json?: boolean;
 }
 
@@ -40,6 +42,7 @@ export function registerStress(program: Command): void {
     .option('--max-failures <n>', 'go on until so many iterations have failed; default 1', integerFrom(1))
     .option('--watchdog <ms>', 'longest time an iteration may take', integerFrom(1))
     .option('--memory <mb>', 'heap of each thread in MiB', integerFrom(8))
+    .option('--no-reconstruct', 'do not search for a schedule that fails the same way')
     .option('--json', 'print the result as one JSON object')
     .action((scenario: string, options: StressCommandOptions) => stressCommand(scenario, options));
 }
@@ -58,7 +61,7 @@ async function stressCommand(given: string, options: StressCommandOptions): Prom
       onProgress: (snapshot) => progress.show(progressText(snapshot)),
     });
     progress.clear();
-    process.stdout.write(json ? `${JSON.stringify(result)}\n` : report(result));
+    process.stdout.write(json ? `${JSON.stringify(result)}\n` : report(result, given, options));
     if (result.failures.length > 0) process.exitCode = FAILED;
     else if (result.interrupted) process.exitCode = INTERRUPTED;
   } finally {
@@ -73,7 +76,7 @@ function progressText({ iterations, elapsedMs, iterationsPerSecond, failures }: 
 }
 
 /** The report for people. */
-function report(result: StressResult): string {
+function report(result: StressResult, given: string, options: StressCommandOptions): string {
   const { scenario, iterations, elapsedMs, iterationsPerSecond, failures, seed, chaos, interrupted } = result;
   const paint = painter(process.stdout);
   const held = failures.length === 0;
@@ -83,16 +86,22 @@ function report(result: StressResult): string {
     `${paint('bold', scenario)} ${paint(held ? 'green' : 'red', verdict)} under stress (${how})`,
     `${count(iterations)} iterations, ${formatNs(elapsedMs * 1e6)}, ${count(iterationsPerSecond)}/s`,
     ...(interrupted ? ['interrupted'] : []),
-    ...failures.flatMap((failure) => ['', ...failureLines(failure)]),
+    ...failures.flatMap((failure) => ['', ...failureLines(failure, given, options)]),
   ];
   return `${lines.join('\n')}\n`;
 }
 
-function failureLines({ iteration, kind, message, seed, domain, vcpu, stack }: StressFailureReport): string[] {
+function failureLines(failure: StressFailureReport, given: string, options: StressCommandOptions): string[] {
   const paint = painter(process.stdout);
+  const { iteration, kind, message, seed, domain, vcpu, stack, token, reconstruction, log = [] } = failure;
   const where = vcpu === undefined ? '' : ` in ${domain === undefined ? '' : `${domain}/`}vCPU ${vcpu}`;
   const title = paint('red', `${kind}${where}: ${message}`);
-  return [title, ...guestFrames(stack), `iteration ${count(iteration)}, seed ${seed}`];
+  const { vcpus, abi, args } = options;
+  const again =
+    token === null
+      ? [`not reconstructed: ${reconstruction}`, ...log.map((line) => fitTo(process.stdout, line))]
+      : [`reconstructed ${reconstruction}:`, `  ${replayCommand(given, { vcpus, abi, args }, token)}`];
+  return [title, ...guestFrames(stack), `iteration ${count(iteration)}, seed ${seed}`, ...again];
 }
 
 function count(number: number): string {

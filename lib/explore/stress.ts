@@ -5,13 +5,28 @@ import {
   checkStressOptions,
   planStress,
   type StressFailure,
-  type StressOptions,
   type StressRunResult,
   stressPlan,
+  type StressOptions as ThreadStressOptions,
 } from '../engine/threads/stress';
+import { accessLines } from './access-lines';
+import { failsTheSameWay, type Reconstruction, reconstruct } from './reconstruct';
+import { resolveSubject, type Subject } from './subject';
+
+export interface StressOptions extends ThreadStressOptions {
+  /** Search for a schedule that fails as the threads did. Default true. It takes some seconds at most. */
+  readonly reconstruct?: boolean;
+}
 
 /** An iteration that failed. */
-export type StressFailureReport = Omit<StressFailure, 'logs'>;
+export interface StressFailureReport extends Omit<StressFailure, 'logs' | 'threadsOnly'> {
+  /** Replays it under a deterministic engine; null if no schedule was found that fails this way. */
+  readonly token: string | null;
+  /** How it was found, in one line; or why it was not. */
+  readonly reconstruction: string;
+  /** The last accesses of all vCPUs, merged: where there is no token. */
+  readonly log?: readonly string[];
+}
 
 /** What a stress comes to: data, and what `stress --json` prints. */
 export interface StressResult extends Omit<StressRunResult, 'failures'> {
@@ -20,7 +35,8 @@ export interface StressResult extends Omit<StressRunResult, 'failures'> {
 
 /**
  * Boots the scenario's machine once and runs it over and over, each time from its start of day, on a worker thread per
- * vCPU. Ends at the first failure (see `maxFailures`), after `iterations` or `durationMs`, or when `signal` is aborted.
+ * vCPU. Ends at the first failure (see `maxFailures`), after `iterations` or `durationMs`, or when `signal` is aborted. Of
+ * failures that are alike, the first is reconstructed as a schedule.
  *
  * @param scenario - path of a scenario file, or what defineScenario returned to a module that worker threads can import
  * @throws ScenarioError if the scenario or an option cannot be used; nothing has been started then
@@ -29,5 +45,30 @@ export async function stress(scenario: string | Scenario, options: StressOptions
   const checked = checkStressOptions(options);
   const { subject, source } = await resolveScenario(scenario);
   const result = await stressPlan(planStress(subject, checked), source, checked);
-  return { ...result, failures: result.failures.map(({ logs, ...failure }) => failure) };
+  const { vcpus, abi, args } = options;
+  const searched = options.reconstruct === false ? undefined : await resolveSubject(scenario, { vcpus, abi, args });
+  const failures: StressFailureReport[] = [];
+  for (const failure of result.failures) failures.push(await report(failure, failures, searched));
+  return { ...result, failures };
+}
+
+async function report(
+  failure: StressFailure,
+  earlier: readonly StressFailureReport[],
+  subject: Subject | undefined,
+): Promise<StressFailureReport> {
+  const { logs, threadsOnly, ...found } = failure;
+  if (subject === undefined) return { ...found, token: null, reconstruction: 'not searched for' };
+  const like = earlier.find(({ kind, message }) => failsTheSameWay(failure, { kind, message }));
+  if (like !== undefined) return { ...found, token: like.token, reconstruction: `as iteration ${like.iteration}` };
+  const schedule = await reconstruct(subject, failure);
+  const log = schedule.token === null ? { log: accessLines(subject.plan, logs) } : {};
+  return { ...found, token: schedule.token, reconstruction: describe(schedule), ...log };
+}
+
+function describe(schedule: Reconstruction): string {
+  if (schedule.token === null) return schedule.why;
+  const { by, memoryModel, preemptions } = schedule;
+  const how = by === 'log' ? 'by the results of the last accesses' : 'by a search that does not know their results';
+  return `${how}; ${memoryModel}, ${preemptions} preemption${preemptions === 1 ? '' : 's'}`;
 }

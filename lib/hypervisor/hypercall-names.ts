@@ -21,6 +21,11 @@ const COMMANDS: Readonly<Record<number, ReadonlyMap<number, string>>> = {
 
 const NAMES = byNumber(HYPERCALLS);
 
+/** All names that {@link hypercallName} gives to what exists. */
+export function hypercallNames(): string[] {
+  return [...Object.values(COMMANDS), NAMES].flatMap((group) => [...group.values()]);
+}
+
 function byNumber(group: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
   return new Map(Object.entries(group).map(([name, number]) => [number, name]));
 }

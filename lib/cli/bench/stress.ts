@@ -52,20 +52,24 @@ interface Hunt {
   /** Iterations to the first failure, or as many as were tried. */
   readonly iterations: readonly number[];
   readonly found: number;
+  /** Failures of which a schedule was made. */
+  readonly replayable: number;
 }
 
 async function hunt(file: string, chaos: boolean, signal: AbortSignal): Promise<Hunt> {
   const iterations: number[] = [];
   let found = 0;
+  let replayable = 0;
   for (const seed of SEEDS) {
-    const options = { seed, chaos, durationMs: LIMIT_MS, watchdogMs: WATCHDOG_MS, signal };
+    const options = { seed, chaos, durationMs: LIMIT_MS, watchdogMs: WATCHDOG_MS, reconstruct: chaos, signal };
     const result = await runStress(path.join(GALLERY, file), options);
     signal.throwIfAborted();
     const [failure] = result.failures;
     if (failure !== undefined) found++;
+    if (typeof failure?.token === 'string') replayable++;
     iterations.push(failure?.iteration ?? result.iterations);
   }
-  return { iterations, found };
+  return { iterations, found, replayable };
 }
 
 function row(file: string, chaos: Hunt, plain: Hunt): BenchResult {
@@ -80,7 +84,7 @@ function row(file: string, chaos: Hunt, plain: Hunt): BenchResult {
     max: Math.max(...iterations),
     baseline: { name: 'without chaos', median: baseline },
     ratio: median(iterations) / baseline,
-    note: `found ${chaos.found} of ${of}, without ${plain.found} of ${of}`,
+    note: `found ${chaos.found} of ${of}, without ${plain.found} of ${of}; replayable ${chaos.replayable} of ${chaos.found}`,
   };
 }
 

@@ -16,6 +16,7 @@ export class InlineMachine extends StepMachine<InlineEngine> {
 function makeEngine(machine: StepMachine<InlineEngine>, setup: MachineSetup): InlineEngine {
   const { regions } = machine;
   const { tracer } = setup;
+  const locate = tracer?.location?.bind(tracer);
   const last = regions.at(-1) as RegionPlace;
   const engine: InlineEngine = new InlineEngine(last.base + last.bytes, machine.programs, {
     memoryModel: setup.memoryModel,
@@ -25,7 +26,7 @@ function makeEngine(machine: StepMachine<InlineEngine>, setup: MachineSetup): In
     check: (values) => machine.check(values),
     invariants: (when) => machine.brokenInvariant(when, () => eventsOfState(engine.state)),
     describeWait: (actor) => machine.describeWait(actor, engine.state.kind(actor)),
-    onOperation: tracer && ((actor, position) => tracer.location(actor, position, new Error().stack ?? '')),
+    onOperation: locate && ((actor, position) => locate(actor, position, new Error().stack ?? '')),
   });
   if (tracer !== undefined) engine.state.cache.enabled = false;
   for (const { base, buffer } of regions) engine.state.u8.set(new Uint8Array(buffer), engine.address(base));

@@ -40,7 +40,7 @@ export interface MachineTracer {
   /** @param position - number of the actor's steps before it */
   mark(actor: number, position: number, kind: MarkKind, text: string): void;
   /** The operation at this position is made by this stack. */
-  location(actor: number, position: number, stack: string): void;
+  location?(actor: number, position: number, stack: string): void;
 }
 
 export interface MachineSetup {

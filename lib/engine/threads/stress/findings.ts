@@ -5,6 +5,7 @@
  * Reports of different threads arrive in any order. A failure is told when all of it is known, at the latest when the
  * session is over.
  */
+import type { GuestExitError } from '../../errors';
 import type { ErrorData } from '../../run-result';
 import { Cause, causeKind, causeVcpu, shutdownExit } from '../exits';
 import type { MachineHost } from '../machine-host';
@@ -13,7 +14,9 @@ import type { StressFailure } from './options';
 import { type GuestReport, type IterationReport, iterationSeed, type Report, type StressFailureKind } from './session';
 
 /** A failure but for its place among the iterations. */
-type Explanation = Omit<StressFailure, 'iteration' | 'seed' | 'logs'>;
+type Explanation = Omit<StressFailure, 'iteration' | 'seed' | 'threadsOnly' | 'logs'>;
+
+const EXIT: GuestExitError['name'] = 'GuestExitError';
 
 export class Findings {
   readonly failures: StressFailure[] = [];
@@ -58,20 +61,22 @@ export class Findings {
     const guest = [...this.guests].find(([place]) => place.startsWith(`${iteration}/`))?.[1];
     const reported = guest && { kind: guest.kind, message: guest.error.message, ...this.stack(guest.error) };
     const found = this.verdicts.get(iteration) ?? reported ?? this.lost;
-    this.push(iteration, found ?? { kind: 'crash', message: 'a thread was lost' }, logs);
+    this.push(iteration, found ?? { kind: 'crash', message: 'a thread was lost' }, logs, true);
   }
 
   private tell(atLast: boolean): void {
     this.waiting = this.waiting.filter((report) => {
       const found =
         this.explain(report) ?? (atLast ? { kind: 'crash' as const, message: 'a guest failed' } : undefined);
-      if (found !== undefined) this.push(report.iteration, found, report.logs);
+      const exits = [...this.guests.values()].some(({ error }) => error.name === EXIT);
+      if (found !== undefined) this.push(report.iteration, found, report.logs, exits);
       return found === undefined;
     });
   }
 
-  private push(iteration: number, found: Explanation, logs: readonly VcpuLog[]): void {
-    this.failures.push({ iteration, ...found, seed: iterationSeed(this.seed, iteration), logs });
+  private push(iteration: number, found: Explanation, logs: readonly VcpuLog[], threadsOnly: boolean): void {
+    const seed = iterationSeed(this.seed, iteration);
+    this.failures.push({ iteration, ...found, seed, threadsOnly, logs });
   }
 
   private explain({ ended, kind = 'crash', error, iteration }: IterationReport): Explanation | undefined {

@@ -57,6 +57,8 @@ export interface StressFailure {
   readonly vcpu?: number;
   /** Of the error, in the user's files. */
   readonly stack?: string;
+  /** What the guest did would take the thread with it that executes it: it is not to be tried on the main thread. */
+  readonly threadsOnly: boolean;
   /** The last accesses of each vCPU of the machine. */
   readonly logs: readonly VcpuLog[];
 }

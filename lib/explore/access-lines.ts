@@ -1,0 +1,85 @@
+/** The logs of all vCPUs of a failed iteration as one text: a line per access, in the order of the log's clock. */
+import { Op, opName } from '../engine/inline/ops';
+import type { MachinePlan } from '../engine/machine-plan';
+import { hypercallNumber, type LoggedAccess, LogKind, type VcpuLog } from '../engine/threads/stress';
+import { kernelRanges } from '../guest/kernel-area';
+import { hypercallNames } from '../hypervisor/hypercall-names';
+import { PAGE_BYTES } from '../hypervisor/image';
+import { AddressNames, domainRanges } from '../memory/names';
+
+/** So many of the last ones are told. */
+const MOST_LINES = 200;
+const RETURNS_NOTHING: readonly number[] = [Op.WRITE8, Op.WRITE32, Op.STORE8, Op.STORE32];
+
+/** A vCPU, with the names of its domain's memory. */
+interface Speaker {
+  readonly name: string;
+  readonly names: AddressNames;
+}
+
+export function accessLines(plan: MachinePlan, logs: readonly VcpuLog[]): string[] {
+  const speakers = speakersOf(plan);
+  const hypercalls = new Map(hypercallNames().map((name) => [hypercallNumber(name), name]));
+  const width = Math.max(...speakers.map(({ name }) => name.length));
+  const all = logs.flatMap(({ vcpu, accesses }) => accesses.map((access) => ({ access, speaker: speakers[vcpu] })));
+  // Stable: accesses of one vCPU keep their order.
+  all.sort((a, b) => a.access.tick - b.access.tick);
+  return all.slice(-MOST_LINES).map(({ access, speaker }) => {
+    const text = speaker === undefined ? '' : describe(access, speaker.names, hypercalls);
+    return `${String(access.tick).padStart(5)}  ${(speaker?.name ?? '').padEnd(width)}  ${text}`;
+  });
+}
+
+function speakersOf(plan: MachinePlan): Speaker[] {
+  return plan.domains.flatMap(({ name, config, words }) => {
+    const { abi, frames, vcpus } = config;
+    const ranges = domainRanges({
+      abi,
+      sharedInfoAddress: config.sharedInfoFrame * PAGE_BYTES,
+      startInfoAddress: config.startInfoFrame * PAGE_BYTES,
+      words: words.table,
+      frames,
+    });
+    // The guest library's words where nothing of the scenario's own lies, bare frames last.
+    const library = kernelRanges(vcpus, frames * PAGE_BYTES);
+    const names = new AddressNames([...ranges.slice(0, -1), ...library, ...ranges.slice(-1)]);
+    const prefix = plan.domains.length > 1 ? `${name}/` : '';
+    return Array.from({ length: vcpus }, (_, vcpu) => ({ name: `${prefix}vCPU ${vcpu}`, names }));
+  });
+}
+
+function describe(access: LoggedAccess, names: AddressNames, hypercalls: ReadonlyMap<number, string>): string {
+  const { kind, address, operand, expected, result, count } = access;
+  switch (kind) {
+    case LogKind.HYPERCALL:
+      return `${hypercalls.get(operand) ?? 'hypercall'} {`;
+    case LogKind.HYPERCALL_END:
+      return '}';
+    case LogKind.UPCALL:
+      return 'upcall {';
+    case LogKind.UPCALL_END:
+      return '} upcall';
+    case Op.RELAX:
+      return count > 1 ? `relax, ${count} times` : 'relax';
+    case Op.FENCE:
+      return 'fence';
+    case Op.CHOOSE:
+      return `choose(${operand}) → ${result}`;
+    default: {
+      const operands = kind === Op.CAS32 || kind === Op.CAS8 ? ` ${expected} to ${operand}` : operandOf(kind, operand);
+      const outcome = RETURNS_NOTHING.includes(kind) ? '' : ` → ${hex(result)}`;
+      return `${opName(kind)} ${names.describe(address)}${operands}${outcome}`;
+    }
+  }
+}
+
+function operandOf(kind: number, operand: number): string {
+  const reads =
+    kind === Op.READ8 || kind === Op.READ32 || kind === Op.LOAD8 || kind === Op.LOAD32 || kind === Op.WAIT_END;
+  return reads ? '' : ` ${hex(operand)}`;
+}
+
+/** Small numbers as they are, bit masks in hexadecimal. */
+function hex(value: number): string {
+  return Math.abs(value) < 1024 ? String(value) : `0x${(value >>> 0).toString(16)}`;
+}
