@@ -9,11 +9,13 @@ import path from 'node:path';
 import { type Command, Option } from 'commander';
 import type { RunResult } from '../engine/run-result';
 import { type OutputLine, type RunOptions, run } from '../engine/threads';
+import { RUN_ONCE_ENGINES, type RunOnceOptions, runOnce } from '../explore/run-once';
 import { addScenarioOptions, addSeedOption, integerFrom, type ScenarioOptions } from './options';
 import { PACKAGE_ROOT } from './package-root';
 import { ProgressLine } from './progress-line';
 import { exitLines, failureLines, formatNs, progressText, vcpuTable } from './run-report';
 import { painter } from './terminal';
+import { UsageError } from './usage-error';
 
 const FAILED = 1;
 const INTERRUPTED = 130;
@@ -21,6 +23,7 @@ const INTERRUPTED = 130;
 const PROGRESS_AFTER_MS = 2000;
 
 interface RunCommandOptions extends ScenarioOptions {
+  readonly engine: 'threads' | (typeof RUN_ONCE_ENGINES)[number];
   readonly seed?: number;
   readonly watchdog?: number;
   readonly memory?: number;
@@ -32,10 +35,14 @@ interface RunCommandOptions extends ScenarioOptions {
 export function registerRun(program: Command): void {
   const command = program
     .command('run')
-    .description('run a scenario freely: a worker thread per vCPU')
+    .description('run a scenario: freely, a worker thread per vCPU, or once under a deterministic engine')
     .argument('<scenario>', 'a .ts or .js file, or the name of a shipped example');
   addSeedOption(addScenarioOptions(command))
-    .addOption(new Option('--engine <name>', 'who executes the vCPUs').choices(['threads']).default('threads'))
+    .addOption(
+      new Option('--engine <name>', 'who executes the vCPUs')
+        .choices(['threads', ...RUN_ONCE_ENGINES])
+        .default('threads'),
+    )
     .option('--watchdog <ms>', 'longest silence of a running guest, 0 for no limit', integerFrom(0))
     .option('--memory <mb>', 'heap of each vCPU in MiB', integerFrom(8))
     .option('--wait', 'when every vCPU is blocked for good, wait instead of reporting a deadlock')
@@ -54,14 +61,10 @@ async function runCommand(given: string, options: RunCommandOptions): Promise<vo
   const interrupt = interruptible();
   const progress = new ProgressLine(process.stderr);
   try {
-    const result = await run(locateScenario(given), {
-      ...runOptions(options),
-      signal: interrupt.signal,
-      ...(options.json ? {} : printLines(progress)),
-      onProgress: (snapshot) => {
-        if (snapshot.elapsedMs >= PROGRESS_AFTER_MS) progress.show(progressText(snapshot));
-      },
-    });
+    const { signal } = interrupt;
+    const result = await (options.engine === 'threads'
+      ? runFreely(given, options, progress, signal)
+      : runStepwise(given, options, options.engine, progress, signal));
     progress.clear();
     process.stdout.write(options.json ? `${toJson(result)}\n` : report(result));
     if (result.failure !== null) process.exitCode = FAILED;
@@ -70,6 +73,49 @@ async function runCommand(given: string, options: RunCommandOptions): Promise<vo
     progress.clear();
     interrupt.dispose();
   }
+}
+
+function runFreely(
+  given: string,
+  options: RunCommandOptions,
+  progress: ProgressLine,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  return run(locateScenario(given), {
+    ...runOptions(options),
+    signal,
+    ...(options.json ? {} : printLines(progress)),
+    onProgress: (snapshot) => {
+      if (snapshot.elapsedMs >= PROGRESS_AFTER_MS) progress.show(progressText(snapshot));
+    },
+  });
+}
+
+/** Under a deterministic engine: the options that are about threads mean nothing there. */
+function runStepwise(
+  given: string,
+  options: RunCommandOptions,
+  engine: RunOnceOptions['engine'],
+  progress: ProgressLine,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  for (const option of ['memory', 'wait'] as const) {
+    if (options[option] !== undefined)
+      throw new UsageError(`--${option} goes with --engine threads, not with ${engine}`);
+  }
+  const { vcpus, abi, events, args, seed, watchdog } = options;
+  const onLog = options.json ? undefined : printLines(progress).onLog;
+  return runOnce(locateScenario(given), {
+    engine,
+    vcpus,
+    abi,
+    events,
+    args,
+    seed,
+    watchdogMs: watchdog,
+    signal,
+    onLog,
+  });
 }
 
 function runOptions({ vcpus, abi, events, args, seed, watchdog, memory, wait }: RunCommandOptions): RunOptions {

@@ -13,6 +13,7 @@ export default defineScenario({
     if (does === 'clock') a.write(Number(process.hrtime.bigint() & 0x7fffffffn));
     if (does === 'promise') return Promise.resolve(a.load());
     while (does === 'loop') a.add(1);
+    while (does === 'stuck');
     while (does === 'spin' && a.load() === 0) vcpu.relax();
     a.read();
     return a.read();

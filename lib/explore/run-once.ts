@@ -1,0 +1,223 @@
+/**
+ * `run` under a deterministic engine: one execution, on the schedule with the fewest switches (each actor goes on until it has to
+ * wait; choices come to 0), told in the shape of a free run. Times are of the virtual clock, which moves only when nothing else is left
+ * to do. Events of domains that use the FIFO ABI are not counted.
+ */
+import { RUNSTATE_blocked, RUNSTATE_running } from '../abi';
+import type { EngineFailure } from '../engine/inline/inline-engine';
+import { InlineMachine, type MachineTracer } from '../engine/inline/inline-machine';
+import { LOG_OPERAND, LOG_RESULT, LOG_TAG, RECORD } from '../engine/inline/operation-log';
+import { ENGINE_BYTES, KIND_BITS, KIND_MASK, Op } from '../engine/inline/ops';
+import type { ScenarioOptions } from '../engine/machine-plan';
+import {
+  type DomainExit,
+  type DomainResult,
+  type ExitReason,
+  errorData,
+  type RunFailure,
+  type RunResult,
+} from '../engine/run-result';
+import type { Scenario } from '../engine/scenario';
+import { mapStack } from '../engine/scenario-source';
+import type { OutputLine } from '../engine/threads';
+import { Cause, causeWord, shutdownExit } from '../engine/threads/exits';
+import { readPair } from '../hypervisor/pairs';
+import { CHANNEL, VCPU_RUNSTATE_TIME } from '../hypervisor/state-layout';
+import { DEFAULT_WATCHDOG_MS, endless, OutOfTime, withinTime } from './guest-time';
+import { executeOnThreads } from './on-threads';
+import { recordSchedule, ScriptStrategy } from './script';
+import { resolveSubject, type Subject } from './subject';
+
+export const RUN_ONCE_ENGINES = ['inline', 'lockstep'] as const;
+
+export interface RunOnceOptions extends ScenarioOptions {
+  readonly engine: (typeof RUN_ONCE_ENGINES)[number];
+  /** Of vcpu.random. Default 1. */
+  readonly seed?: number;
+  readonly signal?: AbortSignal;
+  /** Longest time (ms) the execution may take; 0: no limit. */
+  readonly watchdogMs?: number;
+  /** Called for each line of vcpu.log and of the console. */
+  readonly onLog?: (line: OutputLine) => void;
+}
+
+/** Farther than exploration goes: this is one execution. */
+const LIMITS = { maxSteps: 200_000, hardwareSteps: 1000 };
+const NOTIFY_VCPU_ID = CHANNEL.fields.notify_vcpu_id?.offset as number;
+
+/**
+ * @param scenario - path of a scenario file, or what defineScenario returned
+ * @throws ScenarioError if the scenario or an option cannot be used
+ */
+export async function runOnce(scenario: string | Scenario, options: RunOnceOptions): Promise<RunResult> {
+  const subject = await resolveSubject(scenario, options);
+  const startedMs = performance.now();
+  const run = new SingleRun(subject, options);
+  let failure = run.execute();
+  if (options.engine === 'lockstep' && !run.stuck) {
+    const { seed = 1, signal } = options;
+    const schedule = { memoryModel: 'sc', seed, ...run.schedule } as const;
+    ({ failure } = await executeOnThreads(subject, schedule, LIMITS, options, signal));
+  }
+  return run.result(failure, Math.round(performance.now() - startedMs));
+}
+
+class SingleRun implements MachineTracer {
+  schedule: { readonly actors: readonly number[]; readonly choices: readonly number[] } = { actors: [], choices: [] };
+  stuck = false;
+  private readonly machine: InlineMachine;
+  private readonly vcpus;
+  private readonly upcalls: number[] = [];
+  private readonly hypercalls: number[] = [];
+  private readonly events: number[] = [];
+
+  constructor(
+    private readonly subject: Subject,
+    private readonly options: RunOnceOptions,
+  ) {
+    const { plan } = subject;
+    this.machine = new InlineMachine(plan, { ...LIMITS, memoryModel: 'sc', seed: options.seed ?? 1, tracer: this });
+    this.vcpus = plan.domains.flatMap(({ config, name }) =>
+      Array.from({ length: config.vcpus }, (_, id) => ({
+        id,
+        domain: name,
+        hv: this.machine.hypervisor.vcpu(config.id, id),
+      })),
+    );
+  }
+
+  execute(): EngineFailure | null {
+    const { engine } = this.machine;
+    const watcher = { before: () => {}, after: () => this.countEvents() };
+    const strategy = new ScriptStrategy([], [], true, watcher);
+    const { watchdogMs = DEFAULT_WATCHDOG_MS } = this.options;
+    let failure: EngineFailure | null = null;
+    const sink = {
+      executionDone(found: EngineFailure | null): boolean {
+        failure = found;
+        return true;
+      },
+    };
+    try {
+      withinTime(() => engine.explore(strategy, sink), watchdogMs);
+    } catch (error) {
+      if (!(error instanceof OutOfTime)) throw error;
+      this.stuck = true;
+      const actor = engine.runningProgram;
+      const who = actor < 0 ? "the scenario's check" : this.machine.actorName(actor);
+      failure = { kind: 'livelock', message: endless(who, watchdogMs), actor };
+    }
+    this.schedule = recordSchedule(engine.state);
+    return failure;
+  }
+
+  mark(actor: number, _position: number, kind: Parameters<MachineTracer['mark']>[2], text: string): void {
+    if (kind === 'upcall') this.upcalls[actor] = (this.upcalls[actor] ?? 0) + 1;
+    if (kind === 'hypercall') this.hypercalls[actor] = (this.hypercalls[actor] ?? 0) + 1;
+    if (kind !== 'log') return;
+    const vcpu = this.vcpus[actor];
+    const speaker =
+      vcpu === undefined
+        ? { domain: this.machine.actorName(actor), domainId: 0 }
+        : { domain: vcpu.domain, domainId: vcpu.hv.domainId, vcpu: vcpu.id };
+    for (const line of text.replace(/\n$/, '').split('\n')) this.options.onLog?.({ ...speaker, text: line });
+  }
+
+  location(): void {}
+
+  /** The newest event may have set a pending bit: an event for the vCPU that its channel notifies. */
+  private countEvents(): void {
+    const { engine, hypervisor, regions } = this.machine;
+    const { state } = engine;
+    const event = state.depth - 1;
+    const log = state.logs[state.evActor[event] as number] as Int32Array;
+    const at = (state.evFirst[event] as number) * RECORD;
+    const tag = log[at + LOG_TAG] as number;
+    // The hypervisor sets one bit, in its byte.
+    if ((tag & KIND_MASK) !== Op.OR8) return;
+    const address = (tag >>> KIND_BITS) - ENGINE_BYTES;
+    const place = regions.find(({ base, bytes }) => address >= base && address < base + bytes);
+    if (place?.region.kind !== 'guest') return;
+    const domain = hypervisor.domain(place.region.domainId);
+    const priv = regions.find(({ region }) => region.kind === 'private' && region.domainId === domain?.config.id);
+    if (domain === undefined || priv === undefined) return;
+    const bit = (log[at + LOG_OPERAND] as number) & ~(log[at + LOG_RESULT] as number) & 0xff;
+    const port = (address - place.base - domain.pendingAddress) * 8 + 31 - Math.clz32(bit);
+    if (bit === 0 || port < 0 || port >= domain.channelCapacity) return;
+    const channel = ENGINE_BYTES + priv.base + domain.channelsAddress + port * CHANNEL.size;
+    const target = engine.peek32(channel + NOTIFY_VCPU_ID);
+    const actor = this.vcpus.findIndex(({ id, hv }) => hv.domain === domain && id === target);
+    if (actor >= 0) this.events[actor] = (this.events[actor] ?? 0) + 1;
+  }
+
+  result(failure: EngineFailure | null, elapsedMs: number): RunResult {
+    const { plan } = this.subject;
+    const { engine, seed = 1 } = this.options;
+    const domains = plan.domains.map(({ name, config }) => this.domainResult(name, config.id, failure));
+    return {
+      scenario: plan.scenario.name,
+      engine,
+      elapsedMs,
+      seed,
+      domains,
+      failure: failure && this.runFailure(failure),
+    };
+  }
+
+  private domainResult(name: string, id: number, failure: EngineFailure | null): DomainResult {
+    const { state } = this.machine.engine;
+    const vcpus = this.vcpus.flatMap((vcpu, actor) => {
+      if (vcpu.domain !== name) return [];
+      const returned = ((state.done >>> actor) & 1) !== 0 && state.kind(actor) === Op.END;
+      const result = returned ? state.endValue(actor) : undefined;
+      const time = (runstate: number): number => {
+        return readPair(vcpu.hv.domain.state, vcpu.hv.address + VCPU_RUNSTATE_TIME + runstate * 8);
+      };
+      return {
+        id: vcpu.id,
+        ...(result === undefined ? {} : { result }),
+        upcalls: this.upcalls[actor] ?? 0,
+        hypercalls: this.hypercalls[actor] ?? 0,
+        events: this.events[actor] ?? 0,
+        blockedNs: this.stuck ? 0 : time(RUNSTATE_blocked),
+        runningNs: this.stuck ? 0 : time(RUNSTATE_running),
+      };
+    });
+    return { id, name, exit: this.exitOf(name, id, failure), vcpus };
+  }
+
+  private exitOf(name: string, id: number, failure: EngineFailure | null): DomainExit {
+    const { hypervisor } = this.machine;
+    const domain = hypervisor.domain(id);
+    const code = domain === undefined || this.stuck ? undefined : hypervisor.sched.shutdownCodeOf(domain);
+    if (code !== undefined) return shutdownExit(causeWord(Cause.SHUTDOWN, 0, code));
+    if (failure === null || failure.kind === 'invariant') return { reason: 'completed' };
+    const vcpu = this.vcpus[failure.actor];
+    if (vcpu === undefined && failure.kind === 'assertion') return { reason: 'completed' };
+    if (vcpu !== undefined && vcpu.domain !== name) return { reason: 'aborted', message: 'another domain failed' };
+    const exit = { reason: REASONS[failure.kind], message: failure.message };
+    return vcpu === undefined ? exit : { ...exit, vcpu: vcpu.id };
+  }
+
+  private runFailure({ kind, message, actor, error }: EngineFailure): RunFailure {
+    const vcpu = this.vcpus[actor];
+    const { source } = this.subject;
+    const map = source && ((stack: string) => mapStack(source, stack));
+    return {
+      kind: kind === 'invariant' ? 'invariant' : kind === 'assertion' && vcpu === undefined ? 'check' : REASONS[kind],
+      message,
+      ...(vcpu === undefined ? {} : { domain: vcpu.domain, vcpu: vcpu.id }),
+      ...(error instanceof Error ? { cause: errorData(error, map) } : {}),
+    };
+  }
+}
+
+const REASONS: Readonly<Record<EngineFailure['kind'], ExitReason>> = {
+  deadlock: 'deadlock',
+  livelock: 'hang',
+  assertion: 'assertion',
+  crash: 'exception',
+  invariant: 'internal-error',
+  'data-race': 'internal-error',
+  nondeterminism: 'internal-error',
+};
