@@ -102,11 +102,16 @@ describe('upcall explore', () => {
     ['clock', /^nondeterminism in vCPU \d: .*does something else \(Math\.random, Date\.now, .*$/m],
     ['promise', /^crash in vCPU 0: the guest returned a promise: guests are synchronous$/m],
     ['loop', /^livelock: no end after 300 steps$/m],
+    ['stuck', /^livelock in vCPU 0: vCPU 0 does not come to its next step: 0\.5 s in a loop without an access.*$/m],
     ['spin', /^livelock in vCPU 0: .* spins? for ever: what it looks at will not change any more$/m],
   ];
   for (const [does, line] of FAULTS) {
     it(`says in one line what is wrong with a guest that breaks the rules: ${does}`, async () => {
-      const steps = does === 'loop' ? ['--max-steps', '300'] : [];
+      const limits: Readonly<Record<string, readonly string[]>> = {
+        loop: ['--max-steps', '300'],
+        stuck: ['--watchdog', '500'],
+      };
+      const steps = limits[does] ?? [];
       const result = await upcall('explore', BAD_GUEST, '--args', JSON.stringify({ does }), ...steps);
       expect(result).to.include({ status: 1, stderr: '' });
       expect(result.stdout).to.match(line);
