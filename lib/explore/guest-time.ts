@@ -1,7 +1,10 @@
 /**
  * Runs code of guests on this thread without being at its mercy: a guest that loops without an access cannot be interrupted from
- * inside, so V8 is told to give it up after a time. The code runs in a microtask, where unwinding a program costs least.
+ * inside, so V8 is told to give it up after a time. The code runs in a microtask, where unwinding a program costs least; but not
+ * where the process follows promises (AsyncLocalStorage, async_hooks): Node.js enters a microtask in its books then, and aborts
+ * the process when the microtask is given up and never leaves.
  */
+import { executionAsyncId } from 'node:async_hooks';
 import { type Context, createContext, Script } from 'node:vm';
 import { GuestExitError } from '../engine/errors';
 
@@ -20,7 +23,8 @@ export function endless(actor: string, limitMs: number): string {
 }
 
 let context: Context | undefined;
-let script: Script | undefined;
+let inMicrotask: Script | undefined;
+let atOnce: Script | undefined;
 
 /**
  * Runs `code` and returns what it returns, or throws what it throws.
@@ -29,9 +33,17 @@ let script: Script | undefined;
  */
 export function withinTime<T>(code: () => T, limitMs: number): T {
   context ??= createContext({}, { microtaskMode: 'afterEvaluate' });
-  script ??= new Script('Promise.resolve().then(() => run()); undefined');
+  inMicrotask ??= new Script('Promise.resolve().then(() => run()); undefined');
+  atOnce ??= new Script('run()');
+  const options = limitMs > 0 ? { timeout: limitMs } : {};
   let outcome: (() => T) | undefined;
+  const outer = executionAsyncId();
+  let followed = false;
   context.run = () => {
+    if (!followed && executionAsyncId() !== outer) {
+      followed = true;
+      return;
+    }
     try {
       const value = code();
       outcome = () => value;
@@ -47,7 +59,8 @@ export function withinTime<T>(code: () => T, limitMs: number): T {
     throw new GuestExitError(status);
   };
   try {
-    script.runInContext(context, limitMs > 0 ? { timeout: limitMs } : {});
+    inMicrotask.runInContext(context, options);
+    if (followed) atOnce.runInContext(context, options);
   } catch (error) {
     const { code: reason } = error as NodeJS.ErrnoException;
     if (reason === 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw new OutOfTime(`not over after ${limitMs} ms`);

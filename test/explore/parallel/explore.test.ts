@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import path from 'node:path';
 import { expect } from 'chai';
 import { exploreScenario } from '../../../lib/explore/explore';
@@ -76,6 +77,17 @@ describe('explore on several threads', () => {
     expect(result).to.include({ failure: null, incomplete: 'the search was interrupted' });
     expect(result.executions).to.be.greaterThan(0);
     expect(result.estimate?.bound).to.equal('at least');
+  });
+
+  it('outlives a guest that loops in a process that follows promises', async () => {
+    const followed = new AsyncLocalStorage<number>();
+    await followed.run(7, async () => {
+      const { failure } = await explore({ adds: 3, does: 'loop' }, { watchdogMs: 200 });
+      expect(failure?.kind).to.equal('livelock');
+      // Another turn of the event loop, at whose end Node.js looks at its books.
+      await new Promise(setImmediate);
+      expect(followed.getStore()).to.equal(7);
+    });
   });
 
   for (const workers of [undefined, 1]) {
