@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { boot } from './bench/boot';
 import { scan, send, throughput } from './bench/events';
 import { explore } from './bench/explore';
+import { fifo } from './bench/fifo';
 import type { BenchGroup } from './bench/group';
 import { ipi } from './bench/ipi';
 import { lockstep } from './bench/lockstep';
@@ -16,7 +17,19 @@ import { alignColumns } from './table';
 import { fitTo, painter } from './terminal';
 import { UsageError } from './usage-error';
 
-const GROUPS: readonly BenchGroup[] = [ipi, send, scan, boot, throughput, explore, races, lockstep, stress, chaos];
+const GROUPS: readonly BenchGroup[] = [
+  ipi,
+  send,
+  scan,
+  fifo,
+  boot,
+  throughput,
+  explore,
+  races,
+  lockstep,
+  stress,
+  chaos,
+];
 
 const INTERRUPTED = 130;
 

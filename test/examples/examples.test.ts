@@ -119,6 +119,14 @@ const examples: Readonly<Record<string, Example>> = {
   },
 };
 
+/** Memory model and event-channel ABI. */
+const EXPLORED = [
+  ['sc', '2l'],
+  ['tso', '2l'],
+  ['sc', 'fifo'],
+  ['tso', 'fifo'],
+] as const;
+
 /** Few: each execution is a whole boot. */
 const EXECUTIONS = 10;
 
@@ -157,7 +165,7 @@ describe('examples', () => {
         scenario = evaluateScenario(await bundleScenario(file));
       });
 
-      for (const options of [example.run, ...(example.also ?? [])]) {
+      for (const options of [example.run, { ...example.run, events: 'fifo' }, ...(example.also ?? [])]) {
         it(`holds on threads with ${JSON.stringify(options)}`, async () => {
           const result = await run(file, options);
           expect(result.failure).to.equal(null);
@@ -165,13 +173,14 @@ describe('examples', () => {
         });
       }
 
-      for (const memoryModel of example.explore ? (['sc', 'tso'] as const) : []) {
-        it(`holds under ${EXECUTIONS} random schedules, ${memoryModel}`, async () => {
+      for (const [memoryModel, events] of example.explore ? EXPLORED : []) {
+        it(`holds under ${EXECUTIONS} random schedules, ${memoryModel}, ${events} events`, async () => {
           const { vcpus, args } = example.explore ?? {};
           const report = await explore(file, {
             vcpus,
             args,
             memoryModel,
+            events,
             strategy: 'random',
             seed: 7,
             maxExecutions: EXECUTIONS,

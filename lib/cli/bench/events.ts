@@ -19,7 +19,7 @@ interface ScanFigures {
 }
 
 /** A row from samples that a guest took of itself and its baseline together. */
-function row(
+export function row(
   name: string,
   unit: string,
   samples: readonly { readonly value: number; readonly baseline: number }[],

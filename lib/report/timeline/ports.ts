@@ -15,6 +15,8 @@ export function portsOf({ name }: Pick<TraceStep, 'name'>): PortSet {
   if (name === undefined) return NO_PORTS;
   const channel = /^(.*?\.)?channel\[(\d+)\]/.exec(name);
   if (channel !== null) return { prefix: channel[1] ?? '', ports: [Number(channel[2])] };
+  const eventWord = /^(.*?\.)?event_array\[(\d+)\]/.exec(name);
+  if (eventWord !== null) return { prefix: eventWord[1] ?? '', ports: [Number(eventWord[2])] };
   const bitmap = /^(.*?\.)?shared_info\.evtchn_(?:pending|mask)\[\d+\]/.exec(name);
   if (bitmap === null) return NO_PORTS;
   const prefix = bitmap[1] ?? '';
@@ -46,5 +48,8 @@ export function portsIn({ steps }: Trace): string[] {
 
 /** What a step touches, without the bits it means: the same for all accesses to a word. */
 export function placeOf(name: string): string {
-  return name.replace(/ (ports? |bit )\d.*$/, '').replace(/ [A-Z_]+(, [A-Z_]+)*$/, '');
+  return name
+    .replace(/ (ports? |bit |queue )\d.*$/, '')
+    .replace(/ [A-Z_]+(, [A-Z_]+)*$/, '')
+    .replace(/(event_array\[\d+\])\.[A-Z,]+$/, '$1');
 }
