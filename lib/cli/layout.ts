@@ -6,6 +6,8 @@ import {
   ABI_CONSTANTS,
   ABI_NAMES,
   type AbiName,
+  FIFO,
+  FIFO_MASKS,
   type FieldLayout,
   isAbiName,
   layoutsOf,
@@ -21,12 +23,17 @@ function chosenAbis(abi: string | undefined): readonly AbiName[] {
   throw new UsageError(`unknown ABI ${abi}; choose one of ${ABI_NAMES.join(', ')}`);
 }
 
+/** The name under which the words of a FIFO event array are listed. They are no structure of Xen's: words with named bits. */
+const EVENT_ARRAY = 'event_array';
+
 function chosenLayouts(abi: AbiName, struct: string | undefined): readonly StructLayout[] {
   const layouts = layoutsOf(abi);
   if (struct === undefined) return Object.values(layouts);
   const layout = Object.hasOwn(layouts, struct) ? layouts[struct] : undefined;
   if (layout !== undefined) return [layout];
-  throw new UsageError(`${abi} has no struct ${struct}; choose one of ${Object.keys(layouts).join(', ')}`);
+  throw new UsageError(
+    `${abi} has no struct ${struct}; choose one of ${Object.keys(layouts).join(', ')}, ${EVENT_ARRAY}`,
+  );
 }
 
 /** A field as the JSON form has it: without the nested table, and without a size where it has none of its own. */
@@ -75,6 +82,29 @@ function structTable(abi: AbiName, layout: StructLayout): string[] {
   ];
 }
 
+/** `31`, `16..0`: the bits of a mask without gaps. */
+function bitRange(mask: number): string {
+  const high = 31 - Math.clz32(mask);
+  const low = 31 - Math.clz32(mask & -mask);
+  return high === low ? String(high) : `${high}..${low}`;
+}
+
+/** The parts of an event word, under the names that traces have for them. */
+function eventArrayTable(abi: AbiName): string[] {
+  const parts = Object.entries(FIFO_MASKS).map(([name, mask]) => [bitRange(mask), `${EVENT_ARRAY}[port].${name}`]);
+  const paint = painter(process.stdout);
+  const pages = `up to ${FIFO.EVTCHN_FIFO_NR_CHANNELS / 1024} pages of 1024 words`;
+  const title = `${abi} ${EVENT_ARRAY}: a 32-bit word per port, ${pages}`;
+  const table = alignColumns([['bits', 'part'], ...parts], new Set([0]));
+  const [header = '', ...lines] = table.map((line) => fitTo(process.stdout, line));
+  return [paint('bold', fitTo(process.stdout, title)), paint('dim', header), ...lines, ''];
+}
+
+/** The same for programs: the bits of each part as a mask. */
+function eventArrayJson(abis: readonly AbiName[]): object {
+  return Object.fromEntries(abis.map((abi) => [abi, { [EVENT_ARRAY]: { size: 4, align: 4, bits: FIFO_MASKS } }]));
+}
+
 /** Every structure with its size in each ABI. */
 function overview(): string[] {
   const names = Object.keys(layoutsOf('x86_64'));
@@ -84,24 +114,28 @@ function overview(): string[] {
   return [painter(process.stdout)('dim', header), ...lines, '', 'Offsets: upcall layout <abi> [struct]'];
 }
 
+function tables(abi: AbiName, struct: string | undefined): string[] {
+  if (struct === EVENT_ARRAY) return eventArrayTable(abi);
+  const structs = chosenLayouts(abi, struct).flatMap((layout) => structTable(abi, layout));
+  return struct === undefined ? [...structs, ...eventArrayTable(abi)] : structs;
+}
+
 /** Adds the command. */
 export function registerLayout(program: Command): void {
   program
     .command('layout')
     .description("offsets and sizes of Xen's shared structures")
     .argument('[abi]', ABI_NAMES.join(', '))
-    .argument('[struct]', 'such as shared_info')
+    .argument('[struct]', 'such as shared_info; event_array: the event words of the FIFO ABI')
     .option('--json', 'one JSON object: ABI, structure, fields')
     .action((abi: string | undefined, struct: string | undefined, { json }: { json?: boolean }) => {
       const abis = chosenAbis(abi);
       if (json) {
-        process.stdout.write(`${JSON.stringify(asJson(abis, struct), null, 2)}\n`);
+        const object = struct === EVENT_ARRAY ? eventArrayJson(abis) : asJson(abis, struct);
+        process.stdout.write(`${JSON.stringify(object, null, 2)}\n`);
         return;
       }
-      const lines =
-        abi === undefined
-          ? overview()
-          : abis.flatMap((each) => chosenLayouts(each, struct).flatMap((layout) => structTable(each, layout)));
+      const lines = abi === undefined ? overview() : abis.flatMap((each) => tables(each, struct));
       process.stdout.write(`${lines.join('\n').trimEnd()}\n`);
     });
 }

@@ -75,10 +75,12 @@ export class MachineNames {
     const engineName = ENGINE_NAMES[address];
     if (engineName !== undefined) return engineName;
     const offset = address - ENGINE_BYTES;
-    for (const { place, names: fixed, prefix, fifo } of this.regions) {
+    for (const { place, names, prefix, fifo } of this.regions) {
       if (offset < place.base || offset >= place.base + place.bytes) continue;
       const local = offset - place.base;
-      const names = fifo?.(local) ?? fixed;
+      const registered = fifo?.(local);
+      // All words there are 32 bits wide; an operation on some of the bits may have been made on their byte.
+      if (registered !== undefined) return prefix + registered.describeBits(local & ~3, bits << ((local & 3) * 8));
       return prefix + (bits === 0 ? names.describe(local) : names.describeBits(local, bits));
     }
     return `0x${address.toString(16)}`;

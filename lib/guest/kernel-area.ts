@@ -11,6 +11,9 @@ import { type FieldLayout, type StructLayout, structLayout } from '../abi';
 import type { NamedRange } from '../memory/names';
 import type { Vcpu, Word } from './vcpu';
 
+/** Below lie the frame for null pointers, shared_info and start_info. */
+const LOW_END = 0x3000;
+
 /** Timers a vCPU may have. */
 export const MAX_TIMERS = 16;
 
@@ -89,7 +92,7 @@ export function kernelBlock(vcpu: Vcpu, id: number = vcpu.id): number {
  */
 export function checkKernelArea(vcpu: Vcpu, areaStart: number = kernelBlock(vcpu, vcpu.domain.vcpus - 1)): void {
   const words = Object.values(vcpu.words as Record<string, Word | readonly Word[]>).flat();
-  const wordsEnd = words.reduce((end, word) => Math.max(end, word.address + 4), 0);
+  const wordsEnd = words.reduce((end, word) => Math.max(end, word.address + 4), LOW_END);
   if (wordsEnd <= areaStart) return;
   const frames = Math.ceil((wordsEnd + vcpu.memory.byteLength - areaStart) / 4096);
   throw new RangeError(`the kernel library needs room above the named words: give the domain ${frames} frames`);

@@ -153,6 +153,9 @@ describe('ports of a step', () => {
     expect(concernsPort({ name: 'front.channel[7].lock' }, '7')).to.equal(false);
     expect(concernsPort({ name: 'front.channel[7].lock' }, 'front.7')).to.equal(true);
     expect(placeOf('shared_info.evtchn_pending[0] port 1, port 5')).to.equal('shared_info.evtchn_pending[0]');
+    expect(port('front.event_array[2000].PENDING')).to.deep.equal({ prefix: 'front.', ports: [2000] });
+    expect(placeOf('event_array[5].LINKED,LINK')).to.equal('event_array[5]');
+    expect(placeOf('control_block[0].ready queue 7')).to.equal('control_block[0].ready');
     expect(placeOf('vcpu[0].pause_flags BLOCKED')).to.equal('vcpu[0].pause_flags');
   });
 });

@@ -13,6 +13,7 @@ export default defineScenario({
   vcpus: 3,
   words: { ports: [0, 0], sent: [0, 0], served: [0, 0], ready: 0 },
   args: { to: 'queues' },
+  invariants: ['no-dead-port', 'no-dead-upcall', 'no-sleeper-with-work', 'bit-conservation'],
   guest(vcpu) {
     const { ports, sent, served, ready } = vcpu.words;
     const { to } = vcpu.domain.args;
