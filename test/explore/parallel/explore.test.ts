@@ -92,17 +92,17 @@ describe('explore on several threads', () => {
 
   for (const workers of [undefined, 1]) {
     for (const [does, kind, message] of [
-      ['loop', 'livelock', /^vCPU 2 does not come to its next step: 0\.5 s in a loop without an access/],
-      ['wait', 'livelock', /^vCPU 2 does not come to its next step: 0\.5 s/],
+      ['loop', 'livelock', /^vCPU 2 does not come to its next step: 0\.2 s in a loop without an access/],
+      ['wait', 'livelock', /^vCPU 2 does not come to its next step: 0\.2 s/],
       ['exit', 'crash', /^process\.exit\(0\) called in a guest/],
     ] as const) {
       it(`outlives a guest that misbehaves, and says which: ${does}, ${workers ?? 'no'} worker`, async () => {
         const args = { adds: 3, does };
-        const { failure } = await explore(args, { workers, watchdogMs: 500 });
+        const { failure } = await explore(args, { workers, watchdogMs: 200 });
         expect(failure).to.include({ kind, actor: 'vCPU 2' });
         expect(failure?.message).to.match(message);
         expect(failure?.trace.steps.at(-1)?.actor).to.equal(2);
-        const replayed = await replay(ADDERS, failure?.token as string, { args, watchdogMs: 500 });
+        const replayed = await replay(ADDERS, failure?.token as string, { args, watchdogMs: 200 });
         expect(replayed.failure).to.include({ kind, actor: 'vCPU 2' });
       });
     }
