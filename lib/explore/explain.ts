@@ -1,11 +1,10 @@
 /** From a failing execution to what is reported of it: the least schedule that fails in the same way, and its trace. */
 import { InlineMachine } from '../engine/inline/inline-machine';
-import { OutOfTime, withinTime } from './guest-time';
 import type { CheckedOptions } from './options';
 import type { ExploreFailure } from './result';
 import { encodeToken, type Schedule } from './schedule';
 import { type Found, setupOf } from './search';
-import { type FailingSchedule, shrink } from './shrink';
+import { type FailingSchedule, shrinkInTime } from './shrink';
 import type { Subject } from './subject';
 import { traceSchedule } from './trace';
 
@@ -56,11 +55,5 @@ function shrunk(subject: Subject, options: CheckedOptions, found: Found): Failin
   const budget = { executions: SHRINK_EXECUTIONS, milliseconds: SHRINK_MS };
   const { watchdogMs } = options;
   const limitMs = watchdogMs === 0 ? 0 : SHRINK_MS + watchdogMs;
-  try {
-    return withinTime(() => shrink(makeEngine, whole, budget), limitMs);
-  } catch (error) {
-    // On some other schedule the guest loops for ever.
-    if (error instanceof OutOfTime) return { ...whole, preemptions: 0 };
-    throw error;
-  }
+  return shrinkInTime(makeEngine, whole, budget, limitMs);
 }

@@ -13,11 +13,12 @@ import { ENGINE_BYTES } from '../engine/inline/ops';
 import type { Strategy } from '../engine/inline/strategy';
 import type { StressFailure } from '../engine/threads/stress';
 import { DporStrategy } from './dpor';
+import { OutOfTime, withinTime } from './guest-time';
 import { GuidedStrategy } from './guided';
 import { LogFollower } from './log-follower';
 import { encodeToken } from './schedule';
 import { recordSchedule } from './script';
-import { shrink } from './shrink';
+import { shrinkInTime } from './shrink';
 import type { Subject } from './subject';
 
 /** A schedule that fails as the threads did, or why there is none. */
@@ -52,6 +53,8 @@ const MAX_STEPS = 20_000;
 const HARDWARE_STEPS = 16;
 const SLICE_MS = 40;
 const SHRINK = { executions: 20_000, milliseconds: 1000 };
+/** A guest that has not made its next access for so long loops. */
+const WATCHDOG_MS = 1000;
 
 type Found = {
   readonly actors: readonly number[];
@@ -67,8 +70,13 @@ export async function reconstruct(subject: Subject, failure: StressFailure): Pro
   const short = logs.find(({ missing }) => missing > 0);
   for (const attempt of ATTEMPTS) {
     if (attempt.by === 'log' && short !== undefined) continue;
-    const found = await new Search(subject, failure, attempt).run();
-    if (found !== undefined) return describe(subject, failure, attempt, found);
+    try {
+      const found = await new Search(subject, failure, attempt).run();
+      if (found !== undefined) return describe(subject, failure, attempt, found);
+    } catch (error) {
+      if (!(error instanceof OutOfTime)) throw error;
+      return { token: null, why: 'a guest loops without an access on a schedule that was tried' };
+    }
   }
   const why =
     short === undefined
@@ -125,8 +133,8 @@ class Search implements ExecutionSink {
   async run(): Promise<Found | undefined> {
     for (let exhausted = false; !exhausted && this.found === undefined && performance.now() < this.until; ) {
       await new Promise((resolve) => setImmediate(resolve));
-      await null;
-      exhausted = this.machine.engine.explore(this.strategy, this, performance.now() + SLICE_MS);
+      const slice = () => this.machine.engine.explore(this.strategy, this, performance.now() + SLICE_MS);
+      exhausted = withinTime(slice, WATCHDOG_MS);
     }
     return this.found;
   }
@@ -151,7 +159,8 @@ function describe(subject: Subject, failure: StressFailure, attempt: Attempt, fo
   const { memoryModel, hypercalls } = attempt;
   const { seed } = failure;
   const setup = { memoryModel, hypercalls, seed, maxSteps: MAX_STEPS, hardwareSteps: HARDWARE_STEPS };
-  const least = shrink(() => new InlineMachine(subject.plan, setup).engine, found, SHRINK);
+  const makeEngine = () => new InlineMachine(subject.plan, setup).engine;
+  const least = shrinkInTime(makeEngine, found, SHRINK, SHRINK.milliseconds + WATCHDOG_MS);
   const { actors, choices } = failsTheSameWay(failure, least.failure) ? least : found;
   const token = encodeToken({ memoryModel, hypercalls, seed, actors, choices }, subject.fingerprint);
   return { token, by: attempt.by, memoryModel, preemptions: least.preemptions };

@@ -8,6 +8,7 @@
 import type { EngineFailure, InlineEngine } from '../engine/inline/inline-engine';
 import type { Strategy } from '../engine/inline/strategy';
 import { DfsStrategy } from './dfs';
+import { OutOfTime, withinTime } from './guest-time';
 import { recordSchedule, ScriptStrategy } from './script';
 
 export interface FailingSchedule {
@@ -23,10 +24,28 @@ export interface ShrinkBudget {
 }
 
 /**
+ * As {@link shrink}, but the schedule as it was found if on some other a guest loops without an access.
+ * @param limitMs - when to take it for looping; more than the budget's milliseconds; 0: never
+ */
+export function shrinkInTime(
+  makeEngine: () => InlineEngine,
+  found: Omit<FailingSchedule, 'preemptions'>,
+  budget: ShrinkBudget,
+  limitMs: number,
+): FailingSchedule {
+  try {
+    return withinTime(() => shrink(makeEngine, found, budget), limitMs);
+  } catch (error) {
+    if (error instanceof OutOfTime) return { ...found, preemptions: 0 };
+    throw error;
+  }
+}
+
+/**
  * @param makeEngine - an engine over the scenario, at its start
  * @param found - the schedule as exploration found it
  */
-export function shrink(
+function shrink(
   makeEngine: () => InlineEngine,
   found: Omit<FailingSchedule, 'preemptions'>,
   budget: ShrinkBudget,

@@ -49,6 +49,15 @@ describe('reconstruction of a failure on threads', () => {
     expect(again.failure).to.include({ kind: 'assertion', message: 'the sum is 1' });
   });
 
+  it('gives up when a guest loops without an access on the way', async () => {
+    const subject = await resolveSubject(path.join(__dirname, 'scenarios/looper.ts'), {});
+    const found = await reconstruct(subject, failure([logOf(0, [], 1), logOf(1, [], 1)]));
+    expect(found).to.deep.equal({
+      token: null,
+      why: 'a guest loops without an access on a schedule that was tried',
+    });
+  });
+
   it('goes by the results where the clock is wrong', async () => {
     const shuffled = LOST_UPDATE.map(({ vcpu, accesses }) =>
       logOf(
