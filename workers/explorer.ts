@@ -6,4 +6,4 @@ function receive(port: MessagePort): unknown {
   return receiveMessageOnPort(port)?.message;
 }
 
-export = (task: ExplorerTask): Promise<void> => runExplorer(task, receive);
+export = (task: ExplorerTask): void => runExplorer(task, receive);

@@ -68,8 +68,6 @@ async function searchHere(subject: Subject, options: CheckedOptions, startedMs: 
     let over = false;
     while (!over) {
       await nextTurn();
-      // In a microtask from here on.
-      await null;
       exhausted = search.slice(SLICE_MS);
       over = exhausted || signal?.aborted === true || search.found !== undefined || search.tally.executions >= most;
       if (!exhausted) explored = exhaustive?.explored();

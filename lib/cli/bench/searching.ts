@@ -1,24 +1,21 @@
-/** One search of a scenario's interleavings, without the shrinking and reporting that `explore` adds. */
+/** One search of a scenario's interleavings, as `explore` does it, without the shrinking and reporting that follow. */
 import path from 'node:path';
 import type { MemoryModel } from '../../engine/inline/event-stack';
-import type { EngineFailure } from '../../engine/inline/failure';
-import type { ExecutionSink } from '../../engine/inline/inline-engine';
-import { InlineMachine } from '../../engine/inline/inline-machine';
 import type { Strategy } from '../../engine/inline/strategy';
 import { type MachinePlan, planMachine } from '../../engine/machine-plan';
 import { bundleScenario } from '../../engine/scenario-bundle';
 import { evaluateScenario } from '../../engine/scenario-source';
+import { checkExploreOptions } from '../../explore/options';
+import { type Found, Search } from '../../explore/search';
 
-const MAX_STEPS = 20_000;
-const HARDWARE_STEPS = 16;
 const SLICE_MS = 40;
 
-export interface Search {
+export interface Searched {
   readonly ms: number;
   readonly executions: number;
   /** Nothing is left to search. */
   readonly complete: boolean;
-  readonly failure: EngineFailure | null;
+  readonly failure: Found | null;
 }
 
 /** @param file - path of a scenario; a relative one is a guest of the benchmarks */
@@ -27,34 +24,23 @@ export async function planOf(file: string, args?: unknown): Promise<MachinePlan>
   return planMachine(evaluateScenario(source), { args });
 }
 
-/**
- * Until the first failure, the end of the space, or so many executions. In slices, as `explore` does it: code that is compiled
- * better meanwhile is entered anew; and in microtasks, where unwinding costs least.
- */
+/** Until the first failure, the end of the space, or so many executions. */
 export async function search(
   plan: MachinePlan,
   strategy: Strategy,
   memoryModel: MemoryModel,
   maxExecutions = Number.POSITIVE_INFINITY,
-): Promise<Search> {
-  const setup = { memoryModel, maxSteps: MAX_STEPS, seed: 1, hardwareSteps: HARDWARE_STEPS };
-  const { engine } = new InlineMachine(plan, setup);
-  let executions = 0;
-  let found: EngineFailure | null = null;
+): Promise<Searched> {
+  const options = checkExploreOptions({ memoryModel });
+  const over = (): boolean => searched.tally.executions >= maxExecutions;
+  const searched: Search = new Search(plan, options, strategy, over);
   let exhausted = false;
-  const sink: ExecutionSink = {
-    executionDone(failure, blocked) {
-      if (blocked) return false;
-      executions++;
-      found = failure;
-      return failure !== null || executions >= maxExecutions;
-    },
-  };
   const start = performance.now();
-  while (!exhausted && found === null && executions < maxExecutions) {
+  while (!exhausted && searched.found === undefined && !over()) {
     await new Promise(setImmediate);
-    await null;
-    exhausted = engine.explore(strategy, sink, performance.now() + SLICE_MS);
+    exhausted = searched.slice(SLICE_MS);
   }
-  return { ms: performance.now() - start, executions, complete: exhausted && found === null, failure: found };
+  const { found, tally } = searched;
+  const ms = performance.now() - start;
+  return { ms, executions: tally.executions, complete: exhausted && found === undefined, failure: found ?? null };
 }

@@ -57,10 +57,8 @@ const ALONE = 1000;
 const WAIT_MS = 1000;
 
 /** @param receive - takes a message off a port, if there is one */
-export async function runExplorer(task: ExplorerTask, receive: (port: Port) => unknown): Promise<void> {
+export function runExplorer(task: ExplorerTask, receive: (port: Port) => unknown): void {
   const explorer = new Explorer(task, receive);
-  // In a microtask from here on.
-  await null;
   try {
     if (task.options.strategy === 'dpor' || task.options.strategy === 'dfs') explorer.exploreJobs();
     else explorer.exploreBlocks();
