@@ -7,7 +7,8 @@ import { DfsStrategy } from '../../lib/explore/dfs';
 import { DporStrategy } from '../../lib/explore/dpor';
 import { at, type Bare, type BareOptions, exploreBare } from './support/bare';
 import { type Ingredients, randomPrograms } from './support/random-programs';
-import { finalStateOf, traceOf } from './support/traces';
+import { survey } from './support/survey';
+import { finalStateOf } from './support/traces';
 
 /** Executions that run to the end; none may be cut off. */
 function count(programs: readonly Bare[], options: BareOptions = {}): number {
@@ -234,21 +235,4 @@ function resultsWithDaemon(programs: readonly Bare[], strategy: Strategy): Set<s
   });
   expect(exhausted).to.equal(true);
   return results;
-}
-
-function survey(programs: readonly Bare[], strategy: Strategy, memoryModel: 'sc' | 'tso') {
-  const traces = new Map<string, number>();
-  const states = new Set<string>();
-  const result = exploreBare(programs, strategy, {
-    memoryModel,
-    keepGoing: true,
-    maxSteps: 80,
-    onEnd(engine) {
-      const trace = traceOf(engine);
-      traces.set(trace, (traces.get(trace) ?? 0) + 1);
-      states.add(finalStateOf(engine, programs.length));
-    },
-  });
-  expect(result.complete).to.equal(true);
-  return { traces, states, blocked: result.blocked };
 }

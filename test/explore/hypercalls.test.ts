@@ -8,9 +8,9 @@ import { DporStrategy } from '../../lib/explore/dpor';
 import { ExploreOptionError } from '../../lib/explore/options';
 import { replay } from '../../lib/explore/replay';
 import { explore } from '../../lib/report/explore-result';
-import { at, type Bare, exploreBare } from './support/bare';
+import { at, type Bare } from './support/bare';
 import { type Ingredients, randomPrograms } from './support/random-programs';
-import { finalStateOf, traceOf } from './support/traces';
+import { survey as surveyAll } from './support/survey';
 
 /** A program whose accesses are one hypercall. */
 function visit(code: Bare): Bare {
@@ -23,21 +23,7 @@ function visit(code: Bare): Bare {
 }
 
 function survey(programs: readonly Bare[], strategy: Strategy, memoryModel: 'sc' | 'tso') {
-  const traces = new Map<string, number>();
-  const states = new Set<string>();
-  const result = exploreBare(programs, strategy, {
-    memoryModel,
-    hypercalls: 'atomic',
-    keepGoing: true,
-    maxSteps: 80,
-    onEnd(engine) {
-      const trace = traceOf(engine);
-      traces.set(trace, (traces.get(trace) ?? 0) + 1);
-      states.add(finalStateOf(engine, programs.length));
-    },
-  });
-  expect(result.complete).to.equal(true);
-  return { traces, states, blocked: result.blocked, executions: result.executions };
+  return surveyAll(programs, strategy, memoryModel, 'atomic');
 }
 
 /** The path of a race in the gallery. */
