@@ -8,47 +8,65 @@
  * looks the timer thread was asleep and found no timer armed, and only a vCPU that runs can arm one: nobody was
  * left to wake anyone, so the state is final.
  */
-import type { HvDomain } from '../../hypervisor/machine';
+import type { HvDomain, HvVcpu } from '../../hypervisor/machine';
 import { PauseFlag } from '../../hypervisor/platform';
 import type { DomainRun } from './domain-run';
 import type { MachineThread } from './machine-thread';
 
 const { BLOCKED, DOWN, STOP } = PauseFlag;
 
-export function isDeadlocked(machine: MachineThread, domains: readonly DomainRun[]): boolean {
-  const before = wakeCounts(machine, domains);
+type SleepsInGuest = (slot: number, vcpu: HvVcpu) => boolean;
+
+/** @param sleepsInGuest - whether a vCPU that the hypervisor takes to be running sleeps for good all the same */
+export function isDeadlocked(
+  machine: MachineThread,
+  domains: readonly DomainRun[],
+  sleepsInGuest: SleepsInGuest = () => false,
+): boolean {
+  const before = wakeCounts(machine, domains, sleepsInGuest);
   if (before === undefined || before.length === 0) return false;
   if (machine.hypervisor.nextDeadline() !== Number.POSITIVE_INFINITY || machine.control.timerAwake) return false;
-  const after = wakeCounts(machine, domains);
+  const after = wakeCounts(machine, domains, sleepsInGuest);
   return after !== undefined && after.length === before.length && after.every((count, i) => count === before[i]);
 }
 
-/** How often each unfinished vCPU was woken; undefined if one of them is not asleep, empty if none is blocked. */
-function wakeCounts(machine: MachineThread, domains: readonly DomainRun[]): number[] | undefined {
+/** How often each unfinished vCPU was woken; undefined if one of them is not asleep, empty if none sleeps. */
+function wakeCounts(
+  machine: MachineThread,
+  domains: readonly DomainRun[],
+  sleepsInGuest: SleepsInGuest,
+): number[] | undefined {
   const counts: number[] = [];
-  let blocked = 0;
+  let asleep = 0;
   for (const domain of domains) {
     for (const vcpu of domain.unsettled()) {
       const slot = domain.slot(vcpu);
       if (machine.control.isFinished(slot)) continue;
       const flags = domain.pauseFlags(vcpu);
-      if ((flags & (BLOCKED | DOWN)) === 0 || (flags & STOP) !== 0) return undefined;
-      if ((flags & DOWN) === 0) blocked++;
+      if ((flags & STOP) !== 0) return undefined;
+      if ((flags & (BLOCKED | DOWN)) === 0 && !sleepsInGuest(slot, vcpuOf(domain.domain, vcpu))) return undefined;
+      if ((flags & DOWN) === 0) asleep++;
       counts.push(machine.control.wakes(slot));
     }
   }
-  return blocked === 0 ? [] : counts;
+  return asleep === 0 ? [] : counts;
 }
 
 /** What each blocked vCPU of a domain waits for, in one line. */
 export function describeSleepers(domain: DomainRun): string {
   const sleepers = domain.unsettled().filter((vcpu) => (domain.pauseFlags(vcpu) & BLOCKED) !== 0);
-  return sleepers.map((vcpu) => `vCPU ${vcpu} ${describeSleeper(domain.domain, vcpu)}`).join('; ');
+  return sleepers.map((vcpu) => `vCPU ${vcpu} ${describeBlocked(vcpuOf(domain.domain, vcpu))}`).join('; ');
 }
 
-function describeSleeper(domain: HvDomain, vcpuId: number): string {
+/** `blocked in …`: in which hypercall a blocked vCPU sleeps. */
+export function describeBlocked(vcpu: HvVcpu): string {
+  const polled = vcpu.domain.state.load32(vcpu.pollEvtchnAddress);
+  if (polled === 0) return 'blocked in SCHEDOP_block';
+  return `blocked in SCHEDOP_poll${polled > 0 ? ` on port ${polled}` : ''}`;
+}
+
+function vcpuOf(domain: HvDomain, vcpuId: number): HvVcpu {
   const vcpu = domain.vcpus[vcpuId];
-  const polled = vcpu === undefined ? 0 : domain.state.load32(vcpu.pollEvtchnAddress);
-  if (polled > 0) return `blocked in SCHEDOP_poll on port ${polled}`;
-  return polled < 0 ? 'blocked in SCHEDOP_poll' : 'blocked in SCHEDOP_block';
+  if (vcpu === undefined) throw new RangeError(`no vCPU ${vcpuId}`);
+  return vcpu;
 }

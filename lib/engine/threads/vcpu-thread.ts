@@ -1,14 +1,9 @@
 /**
- * A vCPU on its own worker thread: waits until it is up, runs its guest function, and tells how that ended.
- *
- * A guest leaves its function by returning, by throwing, or because the vCPU has to stop; the last unwinds its
- * stack with a private signal, thrown from the next window, hypercall or sleep, again and again should the guest
- * swallow it. The first cause of a domain's end is claimed here, before any other vCPU is told, so that a
- * consequence is never reported as the cause.
+ * A vCPU on its own worker thread: waits until it is up, runs its guest function, and tells how that ended. The first cause
+ * of a domain's end is claimed here, before any other vCPU is told, so that a consequence is never reported as the cause.
  */
 import { format } from 'node:util';
 import { threadId } from 'node:worker_threads';
-import { RUNSTATE_offline } from '../../abi';
 import type { GuestDomain } from '../../guest/vcpu';
 import type { HvVcpu } from '../../hypervisor/machine';
 import { GuestAssertionError, GuestCrashError, GuestExitError, toError } from '../errors';
@@ -19,6 +14,7 @@ import { evaluateScenario, type ScenarioSource } from '../scenario-source';
 import type { WordTable } from '../words';
 import type { VcpuMeter } from './control';
 import { Cause, causeWord } from './exits';
+import { type Guest, GuestThread } from './guest-thread';
 import { type MachineTask, MachineThread } from './machine-thread';
 import { RecordKind } from './output-ring';
 import { Parking } from './parking';
@@ -49,24 +45,20 @@ export interface GuestFailure {
   readonly error: ErrorData;
 }
 
-/** Unwinds a guest whose vCPU has to leave. No Error: it is no failure, and costs no stack trace. */
-class StopSignal {
-  readonly message = 'this vCPU is being stopped: rethrow what you do not know';
-}
-export const STOP_SIGNAL = new StopSignal();
-
-class VcpuThread implements GuestHooks {
+class VcpuThread extends GuestThread implements GuestHooks {
   readonly machine: MachineThread;
-  private readonly parking: Parking;
-  private readonly guest: GuestVcpu;
-  private readonly memory: WindowedMemory;
-  private readonly current: HvVcpu;
+  protected readonly parking: Parking;
+  protected readonly vcpu: GuestVcpu;
+  protected readonly memory: WindowedMemory;
+  protected readonly current: HvVcpu;
+  protected readonly meter: VcpuMeter;
   private readonly slot: number;
-  private readonly meter: VcpuMeter;
   private readonly numbers: RandomStream;
   private failed = false;
+  private outcome: VcpuOutcome = { kind: 'stopped' };
 
   constructor(private readonly task: VcpuTask) {
+    super();
     const image = task.image.domains[task.domainIndex];
     if (image === undefined) throw new RangeError(`no domain ${task.domainIndex}`);
     this.machine = new MachineThread(task, {
@@ -83,7 +75,7 @@ class VcpuThread implements GuestHooks {
     this.parking = new Parking(image.private, current.pauseFlagsAddress, task.haltPolling, () => clock.now());
     this.numbers = new RandomStream(task.seed, this.slot);
     this.memory = new WindowedMemory(image.guest, image.private, current.infoPointerAddress);
-    this.guest = new GuestVcpu({
+    this.vcpu = new GuestVcpu({
       hypervisor,
       current,
       memory: this.memory,
@@ -92,7 +84,7 @@ class VcpuThread implements GuestHooks {
       words: task.words,
       hooks: this,
     });
-    this.memory.whenPending(() => this.guest.deliverUpcalls());
+    this.memory.whenPending(() => this.vcpu.deliverUpcalls());
   }
 
   run(): VcpuOutcome {
@@ -100,39 +92,23 @@ class VcpuThread implements GuestHooks {
     control.markStarted(this.slot, threadId);
     const restore = interceptExit((code) => this.crash(new GuestExitError(code)));
     try {
-      return this.runGuest();
+      this.runGuest(() => guestFunction(this.task));
+      return this.outcome;
     } finally {
       restore();
       control.markFinished(this.slot);
     }
   }
 
-  private runGuest(): VcpuOutcome {
-    const { runstates, sched } = this.machine.hypervisor;
-    try {
-      const guest = guestFunction(this.task);
-      this.parking.waitUntilRunnable();
-      this.leaveIfStopped();
-      this.meter.enterHypervisor();
-      sched.switchIn(this.current);
-      this.meter.leaveHypervisor();
-      const result = guest(this.guest);
-      if (!this.failed) return { kind: 'returned', result: requireData(result) };
-    } catch (thrown) {
-      if (thrown !== STOP_SIGNAL) this.fail(thrown);
-    } finally {
-      this.meter.enterHypervisor();
-      sched.switchOut(this.current);
-      runstates.change(this.current, RUNSTATE_offline);
-    }
-    return { kind: 'stopped' };
+  protected returned(result: unknown): void {
+    if (!this.failed) this.outcome = { kind: 'returned', result: requireData(result) };
   }
 
   /**
    * Ends the domain because of the guest, unless it is ending already. The cause is sent at once: a guest that swallows
    * the signal to leave may never come to an outcome.
    */
-  private fail(thrown: unknown): void {
+  protected fail(thrown: unknown): void {
     if (this.failed) return;
     this.failed = true;
     const { domainIndex, guestDomain, vcpuId } = this.task;
@@ -144,23 +120,7 @@ class VcpuThread implements GuestHooks {
     this.machine.stopVcpus(domainIndex);
   }
 
-  private deschedule(): void {
-    this.parking.waitUntilRunnable();
-    this.meter.countWake();
-    this.leaveIfStopped();
-  }
-
-  private leaveIfStopped(): void {
-    if (!this.parking.stopping) return;
-    this.meter.leaveHypervisor();
-    throw STOP_SIGNAL;
-  }
-
   // GuestHooks.
-
-  upcallPossible(): boolean {
-    return this.memory.upcallPending();
-  }
 
   hypercallEnter(): void {
     this.meter.countHypercall();
@@ -168,10 +128,6 @@ class VcpuThread implements GuestHooks {
 
   hypercallExit(): void {
     this.meter.leaveHypervisor();
-  }
-
-  interrupted(): void {
-    this.leaveIfStopped();
   }
 
   upcallEnter(): void {
@@ -194,23 +150,12 @@ class VcpuThread implements GuestHooks {
     return this.numbers.next();
   }
 
-  now(): number {
-    return this.machine.clock.now();
-  }
-
   log(values: readonly unknown[]): void {
     const text = format(...values);
     this.meter.countLine();
     this.meter.enterHypervisor();
     this.machine.log(this.task.guestDomain.id, this.task.vcpuId, text);
     this.meter.leaveHypervisor();
-  }
-
-  cover(): void {}
-
-  crash(cause: unknown): never {
-    if (cause !== STOP_SIGNAL) this.fail(cause);
-    throw STOP_SIGNAL;
   }
 }
 
@@ -220,7 +165,7 @@ export function runVcpu(task: VcpuTask): VcpuOutcome {
 }
 
 /** The function of the scenario that the vCPU executes. */
-export function guestFunction(task: VcpuTask): (vcpu: GuestVcpu) => unknown {
+export function guestFunction(task: VcpuTask): Guest {
   const scenario = evaluateScenario(task.source, { index: task.scenarioIndex, entryPoints: threadEntryPoints });
   const domain: DomainSpec = specOf(scenario, task.guestDomain.name);
   const guest = domain.guests?.[task.vcpuId] ?? domain.guest;

@@ -3,7 +3,6 @@
  * thread of the first vCPU is the conductor besides, see conductor.ts.
  */
 import { type MessagePort, threadId } from 'node:worker_threads';
-import { RUNSTATE_offline } from '../../../abi';
 import type { HvVcpu } from '../../../hypervisor/machine';
 import { PauseFlag } from '../../../hypervisor/platform';
 import { openLeanMemory } from '../../../memory/lean-memory';
@@ -15,8 +14,9 @@ import { errorData } from '../../run-result';
 import { freezeData } from '../../scenario';
 import type { VcpuMeter } from '../control';
 import { Cause, causeWord } from '../exits';
+import { type Guest, GuestThread } from '../guest-thread';
 import { Parking } from '../parking';
-import { guestFunction, interceptExit, STOP_SIGNAL } from '../vcpu-thread';
+import { guestFunction, interceptExit } from '../vcpu-thread';
 import { AccessRecorder, hypercallNumber, LogKind } from './access-log';
 import { Chaos } from './chaos';
 import { ChaoticMemory } from './chaotic-memory';
@@ -28,26 +28,27 @@ const { DOWN } = PauseFlag;
 /** Keeps the numbers of vcpu.choose apart from those of vcpu.random. */
 const CHOICES = 0x5bd1e995;
 
-export class StressVcpu implements GuestHooks {
+export class StressVcpu extends GuestThread implements GuestHooks {
   readonly machine: StressMachine;
   /** Whether its delays reach the conductor's own work is for that to say. */
   readonly chaos: Chaos | undefined;
-  private readonly parking: Parking;
-  private readonly vcpu: GuestVcpu;
-  private readonly memory: StressMemory;
+  protected readonly parking: Parking;
+  protected readonly vcpu: GuestVcpu;
+  protected readonly memory: StressMemory;
+  protected readonly current: HvVcpu;
+  protected readonly meter: VcpuMeter;
   private readonly recorder: AccessRecorder;
   private readonly results: Results;
-  private readonly current: HvVcpu;
   private readonly slot: number;
-  private readonly meter: VcpuMeter;
   private readonly port: MessagePort;
-  private readonly guest: (vcpu: GuestVcpu) => unknown;
+  private readonly guest: Guest;
   private numbers = new Random(0);
   private choices = new Random(0);
   private iteration = 0;
   private failed = false;
 
   constructor(private readonly task: StressVcpuTask) {
+    super();
     const image = task.image.domains[task.domainIndex];
     if (image === undefined) throw new RangeError(`no domain ${task.domainIndex}`);
     const { stress } = task;
@@ -101,32 +102,16 @@ export class StressVcpu implements GuestHooks {
     this.recorder.restart();
     this.vcpu.restart();
     this.chaos?.begin(seed, this.slot);
-    this.runGuest();
+    this.runGuest(() => this.guest);
+    this.meter.leaveHypervisor();
     this.chaos?.rest();
     control.markFinished(this.slot);
     this.endIfIdle();
   }
 
-  private runGuest(): void {
-    const { runstates, sched } = this.machine.hypervisor;
-    try {
-      this.parking.waitUntilRunnable();
-      this.leaveIfStopped();
-      this.meter.enterHypervisor();
-      sched.switchIn(this.current);
-      this.meter.leaveHypervisor();
-      const result = this.guest(this.vcpu);
-      if (result instanceof Promise)
-        throw new TypeError('the guest function returned a promise: guests are synchronous');
-      this.results.put(this.slot, result);
-    } catch (thrown) {
-      if (thrown !== STOP_SIGNAL) this.fail(thrown);
-    } finally {
-      this.meter.enterHypervisor();
-      sched.switchOut(this.current);
-      runstates.change(this.current, RUNSTATE_offline);
-      this.meter.leaveHypervisor();
-    }
+  protected returned(result: unknown): void {
+    if (result instanceof Promise) throw new TypeError('the guest function returned a promise: guests are synchronous');
+    this.results.put(this.slot, result);
   }
 
   /** When all of the domain that ran have returned, those that were never brought up never will be. */
@@ -140,7 +125,7 @@ export class StressVcpu implements GuestHooks {
     this.machine.endDomain(this.task.domainIndex, causeWord(Cause.COMPLETED));
   }
 
-  private fail(thrown: unknown): void {
+  protected fail(thrown: unknown): void {
     if (this.failed) return;
     this.failed = true;
     const { domainIndex, vcpuId, stress } = this.task;
@@ -155,28 +140,12 @@ export class StressVcpu implements GuestHooks {
     this.port.postMessage(report);
   }
 
-  private deschedule(): void {
-    this.parking.waitUntilRunnable();
-    this.meter.countWake();
-    this.leaveIfStopped();
-  }
-
-  private leaveIfStopped(): void {
-    if (!this.parking.stopping) return;
-    this.meter.leaveHypervisor();
-    throw STOP_SIGNAL;
-  }
-
   private mark(kind: number, operand: number, result = 0): void {
     this.recorder.begin();
     this.recorder.note(kind, 0, operand, 0, result);
   }
 
   // GuestHooks.
-
-  upcallPossible(): boolean {
-    return this.memory.upcallPending();
-  }
 
   hypercallEnter(name: string): void {
     this.chaos?.delay();
@@ -188,10 +157,6 @@ export class StressVcpu implements GuestHooks {
     this.meter.leaveHypervisor();
     this.mark(LogKind.HYPERCALL_END, 0);
     this.chaos?.delay();
-  }
-
-  interrupted(): void {
-    this.leaveIfStopped();
   }
 
   upcallEnter(): void {
@@ -220,18 +185,7 @@ export class StressVcpu implements GuestHooks {
     return this.numbers.fraction();
   }
 
-  now(): number {
-    return this.machine.clock.now();
-  }
-
   log(): void {}
-
-  cover(): void {}
-
-  crash(cause: unknown): never {
-    if (cause !== STOP_SIGNAL) this.fail(cause);
-    throw STOP_SIGNAL;
-  }
 
   /** Until the returned function is called, process.exit in this thread is a failure of the guest. */
   guardExit(): () => void {
