@@ -37,6 +37,8 @@ export interface DomainPlan {
   readonly name: string;
   readonly config: DomainConfig;
   readonly words: WordLayout;
+  /** The run does not wait for it: see DomainSpec. */
+  readonly daemon: boolean;
   /** What its guests see as vcpu.domain; plain data. */
   readonly guestDomain: GuestDomain;
   guestOf(vcpu: number): GuestFunction<unknown>;
@@ -70,7 +72,7 @@ export function planMachine(scenario: Scenario, options: ScenarioOptions = {}): 
     });
     const { id, abi, maxPort } = config;
     const guestDomain = freezeData({ id, name, abi, vcpus, events, maxPort, args, domains: ids });
-    return { name, config, words, guestDomain, guestOf: (vcpu) => guestOf(spec, vcpu) };
+    return { name, config, words, daemon: spec.daemon ?? false, guestDomain, guestOf: (vcpu) => guestOf(spec, vcpu) };
   });
   const highestIrq = Math.max(DEFAULT_IRQS - 1, ...specs.flatMap(([, spec]) => spec.pirqs ?? []));
   return { scenario, args, domains, machine: { irqs: highestIrq + 1 } };

@@ -4,6 +4,8 @@
 export type ExitReason =
   /** Every guest function returned. */
   | 'completed'
+  /** A daemon domain: all others had ended. */
+  | 'stopped'
   // SCHEDOP_shutdown and its relatives.
   | 'poweroff'
   | 'reboot'
@@ -88,7 +90,7 @@ export interface RunResult {
 }
 
 /** Ends that are no failure. */
-export const GOOD_ENDS: readonly ExitReason[] = ['completed', 'poweroff', 'reboot', 'suspend', 'soft_reset'];
+export const GOOD_ENDS: readonly ExitReason[] = ['completed', 'stopped', 'poweroff', 'reboot', 'suspend', 'soft_reset'];
 
 /** The first domain that neither completed nor shut down in good order, as the run's failure. */
 export function failureOfDomains(domains: readonly DomainResult[]): RunFailure | null {

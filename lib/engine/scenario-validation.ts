@@ -25,6 +25,7 @@ const DOMAIN_FIELDS = [
   'hardwareDomain',
   'pirqs',
   'frames',
+  'daemon',
 ];
 const SCENARIO_FIELDS = [
   ...DOMAIN_FIELDS,
@@ -64,6 +65,7 @@ export function validateScenario(spec: unknown): asserts spec is ScenarioSpec {
   }
   if (spec.domains === undefined) {
     validateDomain(spec, where);
+    if (spec.daemon === true) throw invalid(noneCounts(where));
   } else {
     validateDomains(spec, where);
   }
@@ -101,6 +103,11 @@ function validateDomains(spec: Record<string, unknown>, where: string): void {
   const hardware = Object.keys(domains).filter((name) => (domains[name] as DomainSpec).hardwareDomain);
   if (hardware.length > 1)
     throw invalid(`${where}: only one domain can be the hardwareDomain, not ${hardware.join(', ')}`);
+  if (Object.values(domains).every((domain) => (domain as DomainSpec).daemon)) throw invalid(noneCounts(where));
+}
+
+function noneCounts(where: string): string {
+  return `${where}: a daemon domain ends with the others, so there has to be one that is no daemon`;
 }
 
 function validateDomain(domain: Record<string, unknown>, where: string): void {
@@ -110,6 +117,7 @@ function validateDomain(domain: Record<string, unknown>, where: string): void {
   optional(domain, 'start', where, "'all' or 'boot'", (value) => value === 'all' || value === 'boot');
   optional(domain, 'privileged', where, 'true or false', isBoolean);
   optional(domain, 'hardwareDomain', where, 'true or false', isBoolean);
+  optional(domain, 'daemon', where, 'true or false', isBoolean);
   optional(domain, 'frames', where, `an integer from ${MIN_FRAMES} to ${MAX_FRAMES}`, (value) =>
     isInteger(value, MIN_FRAMES, MAX_FRAMES),
   );

@@ -103,6 +103,12 @@ export interface DomainSpec<W = any> {
   readonly pirqs?: readonly number[];
   /** 4096-byte frames of guest memory; default 64, or as many as named words and event array take. */
   readonly frames?: number;
+  /**
+   * The domain serves others (a driver domain): nobody waits for its guests. When all other domains have ended, it finishes what it
+   * has been asked; once its vCPUs sleep, or after a while, it is stopped. That it sleeps is no deadlock, and what its guests
+   * return is no part of an outcome. If one of them fails, so does the run.
+   */
+  readonly daemon?: boolean;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: see ToolstackDomain

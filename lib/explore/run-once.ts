@@ -191,12 +191,21 @@ class SingleRun implements MachineTracer {
     const domain = hypervisor.domain(id);
     const code = domain === undefined || this.stuck ? undefined : hypervisor.sched.shutdownCodeOf(domain);
     if (code !== undefined) return shutdownExit(causeWord(Cause.SHUTDOWN, 0, code));
-    if (failure === null || failure.kind === 'invariant') return { reason: 'completed' };
+    if (failure === null || failure.kind === 'invariant')
+      return { reason: this.wasStopped(name) ? 'stopped' : 'completed' };
     const vcpu = this.vcpus[failure.actor];
     if (vcpu === undefined && failure.kind === 'assertion') return { reason: 'completed' };
     if (vcpu !== undefined && vcpu.domain !== name) return { reason: 'aborted', message: 'another domain failed' };
     const exit = { reason: REASONS[failure.kind], message: failure.message };
     return vcpu === undefined ? exit : { ...exit, vcpu: vcpu.id };
+  }
+
+  /** Whether it is a daemon domain whose guests have not returned. */
+  private wasStopped(name: string): boolean {
+    const { programs, engine } = this.machine;
+    return this.vcpus.some(({ domain }, actor) => {
+      return domain === name && programs[actor]?.daemon !== undefined && ((engine.state.done >>> actor) & 1) === 0;
+    });
   }
 
   private runFailure({ kind, message, actor, error }: EngineFailure): RunFailure {

@@ -91,7 +91,9 @@ export class Search implements ExecutionSink {
   private noteOutcome(): void {
     const { state } = this.engine;
     const results: unknown[] = [];
-    for (let actor = 0; actor < this.machine.vcpuCount; actor++) results.push(state.endValue(actor));
+    for (let actor = 0; actor < this.machine.vcpuCount; actor++) {
+      if (this.machine.programs[actor]?.daemon === undefined) results.push(state.endValue(actor));
+    }
     this.tally.note(results, () => recordSchedule(state));
   }
 

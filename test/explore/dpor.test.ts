@@ -220,7 +220,7 @@ function resultsWithDaemon(programs: readonly Bare[], strategy: Strategy): Set<s
     64,
     programs.map((program, index) => ({
       name: `p${index}`,
-      daemon: index === guests,
+      ...(index === guests && { daemon: 'hardware' as const }),
       run: () => program(memory, engine),
     })),
     { maxSteps: 100 },

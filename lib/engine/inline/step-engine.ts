@@ -43,8 +43,11 @@ export interface Program {
   readonly name: string;
   /** Called from the start whenever the engine needs to; deterministic but for what the engine answers. */
   run(): unknown;
-  /** True for actors that may be left waiting when the execution ends (timers, devices). */
-  readonly daemon?: boolean;
+  /**
+   * Absent: the execution waits until it has ended. Daemons may be left waiting: vCPUs of daemon domains ('guest'), when they can
+   * go on no further; timers and devices ('hardware') at any point.
+   */
+  readonly daemon?: 'guest' | 'hardware';
 }
 
 /** Alternatives of one CHOOSE step: the strategies keep sets of values in a word. */

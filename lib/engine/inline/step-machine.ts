@@ -105,14 +105,15 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     this.programs = [
       ...this.vcpus.map(({ plan: domain, id }, actor) => ({
         name: plan.domains.length > 1 ? `${domain.name}/vCPU ${id}` : `vCPU ${id}`,
+        ...(domain.daemon && { daemon: 'guest' as const }),
         run: () => this.runVcpu(domain, id, actor),
       })),
       ...devices.map(([name, code], index) => ({
         name: `device ${name}`,
-        daemon: true,
+        daemon: 'hardware' as const,
         run: () => this.runDevice(name, code, this.vcpus.length + index),
       })),
-      { name: 'timer', daemon: true, run: () => this.runTimer() },
+      { name: 'timer', daemon: 'hardware' as const, run: () => this.runTimer() },
     ];
     this.engine = makeEngine(this);
     this.hypervisor = new Hypervisor(image, (_buffer, region) => this.open(region), this.platform());

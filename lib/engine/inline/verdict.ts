@@ -38,12 +38,14 @@ export interface EngineOptions {
 
 export class Verdict {
   failure: EngineFailure | null = null;
-  /** Daemons were stopped by the bound on steps although reduction had to see them out. */
+  /** Daemons were stopped by the bound on steps before they had come to rest, or as far as reduction needs them. */
   cutOff = false;
   private seenDone = 0;
   private readonly races: DataRaces | undefined;
   private readonly maxSteps: number;
   private readonly daemons: number;
+  /** Of the daemons, those that nobody sees out. */
+  private readonly hardware: number;
 
   /** @param outside - runs code outside any execution; what it writes is taken back */
   constructor(
@@ -54,10 +56,13 @@ export class Verdict {
   ) {
     this.maxSteps = options.maxSteps ?? 10_000;
     let daemons = 0;
-    programs.forEach((program, actor) => {
-      if (program.daemon) daemons |= 1 << actor;
+    let hardware = 0;
+    programs.forEach(({ daemon }, actor) => {
+      if (daemon !== undefined) daemons |= 1 << actor;
+      if (daemon === 'hardware') hardware |= 1 << actor;
     });
     this.daemons = daemons;
+    this.hardware = hardware;
     state.daemons = daemons;
     this.races = options.dataRaces === true ? new DataRaces(state) : undefined;
   }
@@ -90,25 +95,25 @@ export class Verdict {
   decides(able: number): boolean {
     const { state } = this;
     if (able === 0 || this.failure !== null || state.done !== this.seenDone) return true;
-    return state.depth >= this.maxSteps || (this.allDone() && (able & ~this.daemons) === 0);
+    return state.depth >= this.maxSteps || (this.allDone() && (able & ~this.hardware) === 0);
   }
 
   /**
    * Who of those that could go on may: nobody when the execution is over, time when all that is left is spinning.
-   * @param seesDaemonsOut - timers and devices go on after the last program that counts has ended
+   * @param seesDaemonsOut - timers and devices too go on after the last program that counts has ended
    */
   goingOn(able: number, seesDaemonsOut: boolean): number {
     const { state } = this;
     if (state.done !== 0 && this.failure === null) this.lookForCrash();
     if (this.failure !== null) return 0;
     const atBound = state.depth >= this.maxSteps;
-    if (this.allDone() && (able & ~this.daemons) === 0) {
-      if (!seesDaemonsOut || atBound) {
-        if (seesDaemonsOut && able !== 0) this.cutOff = true;
-        this.quiescent();
-        return 0;
-      }
-    } else if (atBound && able !== 0) {
+    const awaited = seesDaemonsOut ? able : able & ~this.hardware;
+    if (this.allDone() && (awaited === 0 || (atBound && (able & ~this.daemons) === 0))) {
+      if (awaited !== 0) this.cutOff = true;
+      this.quiescent();
+      return 0;
+    }
+    if (atBound && able !== 0) {
       this.fail(this.explained(livelock(this.maxSteps), 'cut-off'));
       return 0;
     }

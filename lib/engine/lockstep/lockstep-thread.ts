@@ -121,8 +121,12 @@ function makeEngine(task: LockstepTask, { regions, programs }: StepMachine<Locks
   const tso = setup.memoryModel === 'tso';
   const state = new LockstepState(buffers, regions, tso);
   let daemons = 0;
-  for (const [program, { daemon }] of programs.entries()) if (daemon) daemons |= 1 << program;
-  const follower = new ScheduleFollower(state.words, state.guards, state.executor, daemons, tso);
+  let hardware = 0;
+  for (const [program, { daemon }] of programs.entries()) {
+    if (daemon !== undefined) daemons |= 1 << program;
+    if (daemon === 'hardware') hardware |= 1 << program;
+  }
+  const follower = new ScheduleFollower(state.words, state.guards, state.executor, { daemons, hardware }, tso);
   const counts = ((daemons >>> actor) & 1) === 0;
   return new LockstepEngine(actor, counts, state, new Baton(state.words, watchers), follower);
 }

@@ -13,21 +13,21 @@ import type { StepExecutor } from './step-executor';
 
 export class ScheduleFollower {
   private readonly timeActor: number;
-  /** How many programs have to end, and the others as a mask. */
+  /** How many programs have to end. */
   private readonly counting: number;
 
-  /** @param daemons - programs that may be left waiting at the end, as a mask */
+  /** @param optional - programs that may be left waiting at the end, and of these the ones that nobody sees out: masks */
   constructor(
     private readonly words: SharedWords,
     private readonly guards: Guards,
     private readonly executor: StepExecutor,
-    private readonly daemons: number,
+    private readonly optional: { readonly daemons: number; readonly hardware: number },
     tso: boolean,
   ) {
     const { programs } = words;
     this.timeActor = tso ? programs * 2 : programs;
     let counting = 0;
-    for (let program = 0; program < programs; program++) if (((daemons >>> program) & 1) === 0) counting++;
+    for (let program = 0; program < programs; program++) if (((optional.daemons >>> program) & 1) === 0) counting++;
     this.counting = counting;
   }
 
@@ -72,8 +72,12 @@ export class ScheduleFollower {
   private chooseAmongAll(): number {
     const { words } = this;
     let enabled = this.guards.enabled();
-    if (words.done === this.counting && (enabled & ~this.daemons) === 0) return this.end(Outcome.DONE, -1);
-    if (enabled !== 0 && words.depth >= words.maxSteps) return this.end(Outcome.LIVELOCK, -1);
+    const { daemons, hardware } = this.optional;
+    const atBound = words.depth >= words.maxSteps;
+    if (words.done === this.counting && ((enabled & ~hardware) === 0 || (atBound && (enabled & ~daemons) === 0))) {
+      return this.end(Outcome.DONE, -1);
+    }
+    if (enabled !== 0 && atBound) return this.end(Outcome.LIVELOCK, -1);
     if (enabled === 0) {
       if (!this.someoneSpins()) return this.end(Outcome.DEADLOCK, -1);
       if (words.vainTicks >= VAIN_TICKS) return this.end(Outcome.SPINNING, -1);

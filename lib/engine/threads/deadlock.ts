@@ -1,6 +1,7 @@
 /**
  * Finds out that nothing can run any more: every vCPU that has not finished is blocked or offline, no timer is armed,
- * and no device or console input is left. This is how a lost wake-up shows in a free run.
+ * and no device or console input is left. This is how a lost wake-up shows in a free run. Daemon domains have to be asleep
+ * too, but that they alone are is no deadlock: they wait for work.
  *
  * The states are read one after the other, so two looks are taken. A vCPU that is blocked in both, having been woken
  * no more often in the second than in the first, was blocked all the time in between (it counts a wake-up before
@@ -15,41 +16,77 @@ import type { MachineThread } from './machine-thread';
 
 const { BLOCKED, DOWN, STOP } = PauseFlag;
 
+/** What is looked at of a domain. */
+export interface WatchedDomain {
+  /** Its position in the machine. */
+  readonly index: number;
+  readonly domain: HvDomain;
+  readonly plan: { readonly daemon: boolean };
+}
+
 type SleepsInGuest = (slot: number, vcpu: HvVcpu) => boolean;
 
 /** @param sleepsInGuest - whether a vCPU that the hypervisor takes to be running sleeps for good all the same */
 export function isDeadlocked(
   machine: MachineThread,
-  domains: readonly DomainRun[],
+  domains: readonly WatchedDomain[],
   sleepsInGuest: SleepsInGuest = () => false,
 ): boolean {
+  if (!someoneCounts(machine, domains)) return false;
+  return allSleep(machine, domains, sleepsInGuest, () => {
+    return machine.hypervisor.nextDeadline() === Number.POSITIVE_INFINITY && !machine.control.timerAwake;
+  });
+}
+
+/** Whether every vCPU that has not finished was asleep at some instant of the call: only a timer or another domain can wake one. */
+export function areAsleep(machine: MachineThread, domains: readonly WatchedDomain[]): boolean {
+  return allSleep(machine, domains, () => false);
+}
+
+function allSleep(
+  machine: MachineThread,
+  domains: readonly WatchedDomain[],
+  sleepsInGuest: SleepsInGuest,
+  between: () => boolean = () => true,
+): boolean {
   const before = wakeCounts(machine, domains, sleepsInGuest);
-  if (before === undefined || before.length === 0) return false;
-  if (machine.hypervisor.nextDeadline() !== Number.POSITIVE_INFINITY || machine.control.timerAwake) return false;
+  if (before === undefined || !between()) return false;
   const after = wakeCounts(machine, domains, sleepsInGuest);
   return after !== undefined && after.length === before.length && after.every((count, i) => count === before[i]);
 }
 
-/** How often each unfinished vCPU was woken; undefined if one of them is not asleep, empty if none sleeps. */
+/** A vCPU that is up has not finished, and its domain is no daemon. */
+function someoneCounts(machine: MachineThread, domains: readonly WatchedDomain[]): boolean {
+  return domains.some(
+    (each) => !each.plan.daemon && unfinished(machine, each).some((vcpu) => (pauseFlags(vcpu) & DOWN) === 0),
+  );
+}
+
+function unfinished(machine: MachineThread, { index, domain }: WatchedDomain): readonly HvVcpu[] {
+  return domain.vcpus.filter(({ vcpuId }) => !machine.control.isFinished(machine.slotOf(index, vcpuId)));
+}
+
+/** How often each unfinished vCPU was woken; undefined if one of them is not asleep. */
 function wakeCounts(
   machine: MachineThread,
-  domains: readonly DomainRun[],
+  domains: readonly WatchedDomain[],
   sleepsInGuest: SleepsInGuest,
 ): number[] | undefined {
   const counts: number[] = [];
-  let asleep = 0;
-  for (const domain of domains) {
-    for (const vcpu of domain.unsettled()) {
-      const slot = domain.slot(vcpu);
-      if (machine.control.isFinished(slot)) continue;
-      const flags = domain.pauseFlags(vcpu);
+  for (const each of domains) {
+    for (const vcpu of unfinished(machine, each)) {
+      const slot = machine.slotOf(each.index, vcpu.vcpuId);
+      const flags = pauseFlags(vcpu);
       if ((flags & STOP) !== 0) return undefined;
-      if ((flags & (BLOCKED | DOWN)) === 0 && !sleepsInGuest(slot, vcpuOf(domain.domain, vcpu))) return undefined;
-      if ((flags & DOWN) === 0) asleep++;
+      if ((flags & (BLOCKED | DOWN)) === 0 && !sleepsInGuest(slot, vcpu)) return undefined;
       counts.push(machine.control.wakes(slot));
     }
   }
-  return asleep === 0 ? [] : counts;
+  return counts;
+}
+
+function pauseFlags({ domain, pauseFlagsAddress }: HvVcpu): number {
+  return domain.state.load32(pauseFlagsAddress);
 }
 
 /** What each blocked vCPU of a domain waits for, in one line. */

@@ -105,6 +105,7 @@ export class DomainRun {
     if (causeKind(cause) === Cause.SHUTDOWN) return shutdownExit(cause);
     if (this.detail !== undefined) return this.detail;
     if (cause === 0 || causeKind(cause) === Cause.COMPLETED) return { reason: 'completed' };
+    if (causeKind(cause) === Cause.STOPPED) return { reason: 'stopped' };
     const vcpu = causeVcpu(cause);
     return { reason: 'internal-error', message: `vCPU ${vcpu} ended for a reason unknown`, vcpu };
   }

@@ -23,6 +23,8 @@ export const Cause = {
   HANG: 5,
   DEADLOCK: 6,
   ABORTED: 7,
+  /** A daemon domain whose services nobody needs any more. */
+  STOPPED: 8,
 } as const;
 
 export function causeWord(kind: number, vcpu = 0, code = 0): number {
@@ -58,5 +60,5 @@ export function shutdownExit(word: number): DomainExit {
 export function isBadEnd(word: number): boolean {
   const kind = causeKind(word);
   if (kind === Cause.SHUTDOWN) return !GOOD_ENDS.includes(shutdownExit(word).reason);
-  return kind !== Cause.COMPLETED && kind !== Cause.ABORTED;
+  return kind !== Cause.COMPLETED && kind !== Cause.STOPPED && kind !== Cause.ABORTED;
 }

@@ -4,8 +4,9 @@
  *
  * Every end of a domain goes the same way. Somebody claims it with the first cause (a vCPU whose guest failed, the
  * hypervisor on a shutdown, or this class); its vCPUs are told to leave; those that do not within a grace period
- * have their threads ended; when all have left, the domain is over. When all domains are over the hardware is
- * switched off, and the run is over when its threads have gone.
+ * have their threads ended; when all have left, the domain is over. When all domains but daemons are over, those are given
+ * time to finish what they have been asked, and stopped. When all domains are over the hardware is switched off, and the
+ * run is over when its threads have gone.
  */
 import { SHUTDOWN_crash } from '../../abi';
 import { StuckLockError } from '../../memory/patient-memory';
@@ -15,7 +16,7 @@ import { type ErrorData, errorData, failureOfDomains, type RunFailure, type RunR
 import type { ScenarioSource } from '../scenario-source';
 import { checkContext } from '../toolstack';
 import { Crew, type CrewEvents } from './crew';
-import { describeSleepers, isDeadlocked } from './deadlock';
+import { areAsleep, describeSleepers, isDeadlocked } from './deadlock';
 import type { DomainRun } from './domain-run';
 import { Cause, causeWord } from './exits';
 import { InputPump } from './input-pump';
@@ -35,6 +36,9 @@ const CALIBRATION_INTERVAL_MS = 1000;
 const GRACE_MS = 400;
 /** The same for a thread inside the hypervisor: it may hold a lock, and leaves soon unless it waits for one. */
 const HYPERVISOR_GRACE_MS = 4000;
+/** How long daemons may take to finish what they have been asked. */
+const DAEMON_GRACE_MS = 2000;
+const DAEMON_LOOK_INTERVAL_MS = 1;
 
 export class MachineRun implements CrewEvents {
   private readonly host: MachineHost;
@@ -44,6 +48,8 @@ export class MachineRun implements CrewEvents {
   private readonly watchdog: Watchdog;
   private readonly over: Promise<void>;
   private finish: () => void = () => {};
+  /** Looks whether the daemons have come to rest, from when all other domains are over. */
+  private daemonLook: NodeJS.Timeout | undefined;
   /** Domains in the order in which they ended. */
   private readonly ended: DomainRun[] = [];
   private deviceFailure: RunFailure | undefined;
@@ -88,6 +94,7 @@ export class MachineRun implements CrewEvents {
       await this.crew.dismiss();
     } finally {
       clearInterval(look);
+      clearInterval(this.daemonLook);
       signal?.removeEventListener('abort', abort);
       this.pool.unlisten(this.host.runId);
     }
@@ -103,6 +110,22 @@ export class MachineRun implements CrewEvents {
     this.host.machine.clearStopMarks(domain.index);
     this.announceEnd(domain);
     if (this.ended.length === this.host.domains.length) this.finish();
+    else this.seeDaemonsOut();
+  }
+
+  /** When daemons alone are left: they are stopped when they sleep, or have had their time. */
+  private seeDaemonsOut(): void {
+    const left = this.host.domains.filter((domain) => !this.ended.includes(domain));
+    if (this.daemonLook !== undefined || left.some(({ plan }) => !plan.daemon)) return;
+    const untilMs = performance.now() + DAEMON_GRACE_MS;
+    const look = (): void => {
+      const daemons = left.filter(({ settled, ending }) => !settled && !ending);
+      if (performance.now() < untilMs && !areAsleep(this.host.machine, daemons)) return;
+      for (const daemon of daemons) daemon.end(causeWord(Cause.STOPPED));
+      clearInterval(this.daemonLook);
+    };
+    this.daemonLook = setInterval(look, DAEMON_LOOK_INTERVAL_MS);
+    look();
   }
 
   deviceFailed(name: string, error: ErrorData): void {
@@ -185,7 +208,7 @@ export class MachineRun implements CrewEvents {
     const living = this.host.domains.filter(({ settled }) => !settled);
     if (!isDeadlocked(this.host.machine, living)) return;
     const broken = brokenAtRest(this.plan, this.host.machine.hypervisor, 'quiescence');
-    for (const domain of living) {
+    for (const domain of living.filter(({ plan }) => !plan.daemon)) {
       const found = broken === undefined ? '' : `; ${broken}`;
       const message = `deadlock: ${describeSleepers(domain)}, and nothing is left that could wake it${found}`;
       domain.end(causeWord(Cause.DEADLOCK), { reason: 'deadlock', message });

@@ -1,9 +1,9 @@
 /**
- * Leads the iterations of a stress session, on the thread of the first vCPU: puts the machine back to its start of day,
+ * Leads the iterations of a stress session, on the thread of the first vCPU that is no daemon's: puts the machine back to its start of day,
  * lets all threads run, waits until they are through, and looks at what came of it: the first domain that ended badly,
  * else the scenario's invariants, else its check.
  */
-import type { Hypervisor } from '../../../hypervisor/hypervisor';
+import type { HvDomain, Hypervisor } from '../../../hypervisor/hypervisor';
 import { AtomicsMemory } from '../../../memory/atomics-memory';
 import { toError } from '../../errors';
 import { type MachinePlan, planMachine } from '../../machine-plan';
@@ -12,6 +12,8 @@ import type { ToolstackDomain } from '../../scenario';
 import { evaluateScenario } from '../../scenario-source';
 import { checkContext, describeDomains, toolstackDomains } from '../../toolstack';
 import { monotonicNs } from '../clock';
+import { areAsleep, type WatchedDomain } from '../deadlock';
+import { Cause, causeWord } from '../exits';
 import { RestingInvariants } from '../resting-invariants';
 import { threadEntryPoints } from '../thread-entry-points';
 import { readAccessLogs } from './access-log';
@@ -19,6 +21,12 @@ import { Results } from './results';
 import type { ConductorTask, IterationReport, StressMachine, StressVcpuTask } from './session';
 import { StartOfDay } from './start-of-day';
 import type { StressVcpu } from './stress-vcpu';
+
+/** How long daemons may take to finish what they have been asked. */
+const DAEMON_GRACE_MS = 200;
+/** Looks whether they have, and how long to sleep between later ones (ms). */
+const DAEMON_SPINS = 1000;
+const DAEMON_SLEEP_MS = 0.05;
 
 type Finding = Pick<IterationReport, 'ended' | 'kind' | 'error'>;
 
@@ -29,6 +37,9 @@ export class Conductor {
   private readonly views: Readonly<Record<string, ToolstackDomain>>;
   private readonly invariants: RestingInvariants;
   private readonly results: Results;
+  private readonly daemons: readonly WatchedDomain[];
+  /** This thread alone sleeps on it. */
+  private readonly bench = new Int32Array(new SharedArrayBuffer(4));
   private failures = 0;
 
   constructor(
@@ -45,12 +56,15 @@ export class Conductor {
     this.views = toolstackDomains(hypervisor, describeDomains(this.plan), (id) => memoryOf(hypervisor, id));
     this.invariants = new RestingInvariants(this.plan, hypervisor);
     this.results = new Results(task.stress.results);
+    this.daemons = this.plan.domains
+      .map((plan, index) => ({ plan, index, domain: hypervisor.domains[index] as HvDomain }))
+      .filter(({ plan }) => plan.daemon);
   }
 
   /** Runs iterations until there are enough of them, or of failures, or the main thread says so. */
   run(): void {
     const { words } = this.machine;
-    const { iterations, failures, otherVcpus, devices } = this.own;
+    const { iterations, failures, otherVcpus, daemons, devices } = this.own;
     const { alone } = this.task.stress;
     words.takeGate();
     for (let iteration = 1; iteration <= iterations; iteration++) {
@@ -60,6 +74,10 @@ export class Conductor {
       words.leaveGate();
       this.vcpu.execute(iteration);
       if (!words.awaitVcpus(otherVcpus, alone)) return;
+      if (daemons > 0) {
+        this.stopDaemons();
+        if (!words.awaitDaemons(daemons, alone)) return;
+      }
       if (devices > 0) {
         this.machine.control.stopDevices();
         if (!words.awaitDevices(devices, alone)) return;
@@ -72,6 +90,18 @@ export class Conductor {
     }
     words.end();
     words.leaveGate();
+  }
+
+  /** Gives the daemons time to finish what they have been asked, and stops them. */
+  private stopDaemons(): void {
+    const { machine, bench } = this;
+    const untilMs = performance.now() + DAEMON_GRACE_MS;
+    for (let look = 0; !areAsleep(machine, this.daemons) && machine.words.failedFirst < 0; look++) {
+      if (look < DAEMON_SPINS) continue;
+      if (performance.now() > untilMs) break;
+      Atomics.wait(bench, 0, 0, DAEMON_SLEEP_MS);
+    }
+    for (const { index } of this.daemons) machine.endDomain(index, causeWord(Cause.STOPPED));
   }
 
   private look(): Finding | undefined {

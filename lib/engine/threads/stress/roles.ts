@@ -30,7 +30,8 @@ export function runStressVcpu(task: StressVcpuTask): void {
         next = words.awaitGo(last, task.stress.alone);
         if (next === undefined) return;
         vcpu.execute(next);
-        words.arrive();
+        if (task.daemon) words.daemonArrives();
+        else words.arrive();
       }
     }
   } finally {

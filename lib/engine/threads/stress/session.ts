@@ -30,8 +30,10 @@ export interface StressTask {
 export interface ConductorTask {
   /** Of the scenario: it is planned again on the thread. */
   readonly options: ScenarioOptions;
-  /** vCPUs besides the conductor's own. */
+  /** vCPUs besides the conductor's own, without those of daemons. */
   readonly otherVcpus: number;
+  /** vCPUs of daemon domains. */
+  readonly daemons: number;
   readonly devices: number;
   /** Iterations of this session at most. */
   readonly iterations: number;
@@ -41,11 +43,13 @@ export interface ConductorTask {
 
 export interface StressVcpuTask extends VcpuTask {
   readonly stress: StressTask;
+  /** Of a daemon domain. */
+  readonly daemon: boolean;
   /** Slots of the domain's vCPUs. */
   readonly slots: readonly number[];
   /** The way to the main thread. */
   readonly port: MessagePort;
-  /** Of the first vCPU's thread. */
+  /** Of the thread of the first vCPU that is no daemon's. */
   readonly conductor?: ConductorTask;
 }
 

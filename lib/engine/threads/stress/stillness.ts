@@ -23,16 +23,18 @@ function sleepsInGuest(machine: StressMachine, slot: number, vcpu: HvVcpu): bool
   return machine.words.isWaitingForGood(slot) && !upcall;
 }
 
-/** vCPUs whose guests have not returned. */
+/** vCPUs whose guests have not returned; those of daemons only if there are no others. */
 export function unfinished(
   machine: StressMachine,
   domains: readonly DomainRun[],
 ): readonly { readonly slot: number; readonly domain: DomainRun; readonly vcpu: HvVcpu }[] {
-  return domains.flatMap((domain) =>
+  const all = domains.flatMap((domain) =>
     domain.domain.vcpus
       .map((vcpu) => ({ slot: domain.slot(vcpu.vcpuId), domain, vcpu }))
       .filter(({ slot }) => !machine.control.isFinished(slot)),
   );
+  const counting = all.filter(({ domain }) => !domain.plan.daemon);
+  return counting.length === 0 ? all : counting;
 }
 
 /** What each unfinished vCPU is at, in one line. */

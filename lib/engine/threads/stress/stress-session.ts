@@ -124,9 +124,12 @@ export class StressSession {
   private start(): void {
     const { host, stress, earlier } = this;
     const { vcpus, abi, events, args, iterations, maxFailures } = this.options;
+    const counting = host.domains.filter(({ plan }) => !plan.daemon);
+    const otherVcpus = counting.reduce((sum, { plan }) => sum + plan.config.vcpus, -1);
     const conductor: ConductorTask = {
       options: { vcpus, abi, events, args },
-      otherVcpus: host.vcpus - 1,
+      otherVcpus,
+      daemons: host.vcpus - 1 - otherVcpus,
       devices: host.deviceNames.length,
       iterations: Math.min(iterations - earlier.iterations, MOST_ITERATIONS),
       failures: maxFailures - earlier.failures,
@@ -135,8 +138,8 @@ export class StressSession {
     for (const domain of host.domains) {
       const slots = domain.unsettled().map((vcpu) => domain.slot(vcpu));
       for (const vcpu of domain.unsettled()) {
-        const task = { ...host.vcpuTask(domain, vcpu), ...common, slots };
-        const own = task.row === 0 ? { ...task, conductor } : task;
+        const task = { ...host.vcpuTask(domain, vcpu), ...common, daemon: domain.plan.daemon, slots };
+        const own = domain === counting[0] && vcpu === 0 ? { ...task, conductor } : task;
         this.launch('stressVcpu', task.row, own, `${domain.name}/${vcpu}`);
       }
     }
@@ -251,7 +254,7 @@ export class StressSession {
     this.findings.judge(this.earlier.iterations + this.watched, kind, message);
   }
 
-  /** The cause goes to the first domain that has a vCPU at work, and with it the iteration ends. */
+  /** The cause goes to the first domain that has a vCPU at work, daemons last, and with it the iteration ends. */
   private endIteration(cause: number): void {
     const [first] = unfinished(this.machine, this.host.domains).filter(({ domain }) => !domain.ending);
     if (first === undefined) this.giveUp();

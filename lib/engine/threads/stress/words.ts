@@ -2,8 +2,8 @@
  * What the threads of a stress session agree by: which iteration is to run, who is through with it, and whose turn it is
  * to touch a machine that no guest runs on.
  *
- * Handing over. The conductor (the thread of the first vCPU) stores the number of the iteration in GO; each other thread
- * waits for that word to change, runs the iteration, and counts itself in ARRIVED; the conductor waits until all have.
+ * Handing over. The conductor (the thread of the first vCPU that is no daemon's) stores the number of the iteration in GO; each other thread
+ * waits for that word to change, runs the iteration, and counts itself in ARRIVED; the conductor waits until all have (those of daemon domains have a count of their own).
  * These are two hand-overs per iteration, by spinning while there is a core for each thread and while it pays. Whoever gives up
  * spinning announces itself in SLEEPERS before it sleeps, and Atomics.wait compares the word once more: a store that
  * comes before the comparison is seen by it, one that comes later finds the announcement and notifies.
@@ -24,7 +24,12 @@ const ORIGIN = 6 * APART;
 const DEVICES_ARRIVED = 7 * APART;
 const COMPLETED = 8 * APART;
 /** One per vCPU: where its guest sleeps in wait32, or 0. */
-const WAITING = 9 * APART;
+const WAITING = 10 * APART;
+/** As ARRIVED, of the vCPUs of daemon domains: they are stopped when the others have arrived. */
+const DAEMONS_ARRIVED = 9 * APART;
+
+/** The words in which threads count themselves. */
+const COUNTS = [ARRIVED, DAEMONS_ARRIVED, DEVICES_ARRIVED] as const;
 
 // Added to the address, a multiple of 4.
 const FOR_GOOD = 1;
@@ -76,14 +81,18 @@ export class StressWords {
   go(iteration: number, originNs: number): void {
     this.times[ORIGIN / 2] = originNs;
     Atomics.store(this.words, FIRST_FAILURE, 0);
-    Atomics.and(this.words, ARRIVED, ABANDONED);
-    Atomics.and(this.words, DEVICES_ARRIVED, ABANDONED);
+    for (const word of COUNTS) Atomics.and(this.words, word, ABANDONED);
     this.change(GO, iteration);
   }
 
   /** Waits until so many other vCPUs are through. Returns false if a thread was lost. */
   awaitVcpus(count: number, alone: boolean): boolean {
     return this.awaitCount(ARRIVED, count, alone);
+  }
+
+  /** The same for vCPUs of daemons. */
+  awaitDaemons(count: number, alone: boolean): boolean {
+    return this.awaitCount(DAEMONS_ARRIVED, count, alone);
   }
 
   /** The same for devices. */
@@ -116,6 +125,10 @@ export class StressWords {
 
   arrive(): void {
     this.countIn(ARRIVED);
+  }
+
+  daemonArrives(): void {
+    this.countIn(DAEMONS_ARRIVED);
   }
 
   deviceArrives(): void {
@@ -167,7 +180,7 @@ export class StressWords {
   /** Ends the session at once: a thread is lost, so that the iteration will never be over. */
   abandon(): void {
     this.requestStop();
-    for (const word of [ARRIVED, DEVICES_ARRIVED]) {
+    for (const word of COUNTS) {
       Atomics.or(this.words, word, ABANDONED);
       Atomics.notify(this.words, word);
     }
