@@ -96,11 +96,11 @@ function failureLines(failure: StressFailureReport, given: string, options: Stre
   const { iteration, kind, message, seed, domain, vcpu, stack, token, reconstruction, log = [] } = failure;
   const where = vcpu === undefined ? '' : ` in ${domain === undefined ? '' : `${domain}/`}vCPU ${vcpu}`;
   const title = paint('red', `${kind}${where}: ${message}`);
-  const { vcpus, abi, args } = options;
+  const { vcpus, abi, events, args } = options;
   const again =
     token === null
       ? [`not reconstructed: ${reconstruction}`, ...log.map((line) => fitTo(process.stdout, line))]
-      : [`reconstructed ${reconstruction}:`, `  ${replayCommand(given, { vcpus, abi, args }, token)}`];
+      : [`reconstructed ${reconstruction}:`, `  ${replayCommand(given, { vcpus, abi, events, args }, token)}`];
   return [title, ...guestFrames(stack), `iteration ${count(iteration)}, seed ${seed}`, ...again];
 }
 

@@ -45,8 +45,7 @@ export async function stress(scenario: string | Scenario, options: StressOptions
   const checked = checkStressOptions(options);
   const { subject, source } = await resolveScenario(scenario);
   const result = await stressPlan(planStress(subject, checked), source, checked);
-  const { vcpus, abi, args } = options;
-  const searched = options.reconstruct === false ? undefined : await resolveSubject(scenario, { vcpus, abi, args });
+  const searched = options.reconstruct === false ? undefined : await resolveSubject(scenario, options);
   const failures: StressFailureReport[] = [];
   for (const failure of result.failures) failures.push(await report(failure, failures, searched));
   return { ...result, failures };

@@ -105,4 +105,14 @@ describe('reconstruction of a failure on threads', () => {
       expect((await replay(file, found!.token!)).failure?.kind).to.equal(found?.kind);
     });
   }
+
+  it('reconstructs under the event-channel ABI that was stressed', async () => {
+    const file = path.join(RACES, 'r19-sleeping-before-kickable.ts');
+    const { failures } = await stress(file, { events: 'fifo', durationMs: 60_000, seed: 1, chaos: true });
+    const [found] = failures;
+    expect(found?.token, found?.reconstruction).to.be.a('string');
+    const { trace, failure: again } = await replay(file, found!.token!, { events: 'fifo' });
+    expect(again?.kind).to.equal('deadlock');
+    expect(trace.steps.some(({ name }) => name?.includes('event_array') === true)).to.equal(true);
+  });
 });
