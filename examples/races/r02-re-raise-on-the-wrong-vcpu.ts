@@ -14,6 +14,8 @@
  * Invariant: a set selector bit means that some port of that word is bound to that vCPU (or is just being moved).
  * Seen as: deadlock, under sc and tso. It takes no preemption.
  *
+ * 2-level ABI only: under the FIFO ABI a guest cannot raise an event again by itself, only the hypervisor puts events on queues.
+ *
  *   upcall explore examples/races/r02-re-raise-on-the-wrong-vcpu.ts
  *   upcall explore examples/races/r02-re-raise-on-the-wrong-vcpu.ts --args '{"variant":"fixed"}'
  */

@@ -13,6 +13,9 @@
  * Seen as: deadlock, under tso only; under sc there is nothing to find. It takes no preemption.
  * The plain store is in order otherwise: here nobody else ever changes the mask word.
  *
+ * 2-level ABI only: under the FIFO ABI mask and pending bit are in one word, which the hypervisor changes too, so a guest has to
+ * change it by a compare-exchange anyway. A plain store there is R07.
+ *
  *   upcall explore examples/races/r03-unmask-without-barrier.ts --memory-model tso
  *   upcall explore examples/races/r03-unmask-without-barrier.ts --memory-model tso --args '{"variant":"fixed"}'
  */

@@ -1,5 +1,6 @@
 /**
  * R05: the upcall clears evtchn_upcall_pending (or the selector) after it has scanned the ports, not before.
+ * Under the FIFO ABI, where the ready bits of the queues are what the selector is, it is the same.
  *
  * Where: Xen's header demands the opposite order in its comment on evtchn_upcall_pending. No project is known here
  * that shipped exactly this fault.
@@ -15,11 +16,12 @@
  * Variant late-selector clears the flag in time but reads the selector and clears the bits it has served after the
  * scan: the sender finds its bit still set and leaves it at that.
  *
- *   upcall explore examples/races/r05-upcall-flag-cleared-after-scan.ts
+ *   upcall explore examples/races/r05-upcall-flag-cleared-after-scan.ts [--events fifo]
  *   upcall explore examples/races/r05-upcall-flag-cleared-after-scan.ts --args '{"variant":"late-selector"}'
  *   upcall explore examples/races/r05-upcall-flag-cleared-after-scan.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
+import { barePorts, bootPorts } from 'upcall/guest';
 
 const FIRST = 1;
 const SECOND = 2;
@@ -30,6 +32,7 @@ export default defineScenario({
   description: 'the upcall flag is cleared after the scan: an event raised during the scan announces itself in vain',
   args: { variant: 'buggy' },
   setup({ domain }) {
+    bootPorts(domain);
     domain.hypercall.evtchn.bindIpi(0);
     domain.hypercall.evtchn.bindIpi(0);
     domain.hypercall.evtchn.send(FIRST);
@@ -38,27 +41,26 @@ export default defineScenario({
     (vcpu) => {
       const { variant } = vcpu.domain.args;
       const { info } = vcpu;
-      const selector = info.evtchn_pending_sel.lo;
-      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+      const ports = barePorts(vcpu);
+      const { announced } = ports;
       let handled = 0;
 
-      function scan(): void {
-        const active = pending.read();
-        pending.and(~active);
-        handled |= active;
+      function serve(port: number): void {
+        ports.pending(port).clear();
+        handled |= 1 << port;
       }
 
       vcpu.onUpcall(() => {
         if (variant === 'fixed') {
           info.evtchn_upcall_pending.write(0);
-          if (selector.exchange(0) !== 0) scan();
+          ports.visit(announced.exchange(0), serve);
         } else if (variant === 'late-selector') {
           info.evtchn_upcall_pending.write(0);
-          const taken = selector.read();
-          if (taken !== 0) scan();
-          selector.and(~taken);
+          const taken = announced.read();
+          ports.visit(taken, serve);
+          announced.and(~taken);
         } else {
-          if (selector.exchange(0) !== 0) scan();
+          ports.visit(announced.exchange(0), serve);
           info.evtchn_upcall_pending.write(0);
         }
       });

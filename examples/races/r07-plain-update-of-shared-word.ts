@@ -13,6 +13,8 @@
  * Invariant: a shared word is the sum of all bit operations made on it.
  * Seen as: deadlock, under sc and tso. It takes one preemption.
  *
+ * 2-level ABI only: under the FIFO ABI each port has a word of its own, so no neighbour is wiped out.
+ *
  *   upcall explore examples/races/r07-plain-update-of-shared-word.ts
  *   upcall explore examples/races/r07-plain-update-of-shared-word.ts --args '{"variant":"fixed"}'
  */

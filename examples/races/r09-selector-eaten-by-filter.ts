@@ -14,6 +14,9 @@
  * Invariant: an upcall that takes a selector bit leaves no pending, unmasked port of that word that is bound to its vCPU.
  * Seen as: deadlock, under sc and tso. It takes no preemption: the upcall interrupts.
  *
+ * 2-level ABI only: it is the filters that lose the event. Under the FIFO ABI each event is on the queue of one vCPU, and what
+ * is left of this race is R10.
+ *
  *   upcall explore examples/races/r09-selector-eaten-by-filter.ts
  *   upcall explore examples/races/r09-selector-eaten-by-filter.ts --args '{"variant":"fixed"}'
  */

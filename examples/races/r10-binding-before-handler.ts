@@ -14,14 +14,16 @@
  * Variant unmasked leaves the ports unmasked at boot instead: the upcall finds a port without a handler, seen as an
  * assertion.
  *
- *   upcall explore examples/races/r10-binding-before-handler.ts
+ * Both event-channel ABIs have it.
+ *
+ *   upcall explore examples/races/r10-binding-before-handler.ts [--events fifo]
  *   upcall explore examples/races/r10-binding-before-handler.ts --args '{"variant":"unmasked"}'
  *   upcall explore examples/races/r10-binding-before-handler.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
+import { barePorts, bootPorts } from 'upcall/guest';
 
 const PORT = 1;
-const BIT = 1 << PORT;
 
 export default defineScenario({
   name: 'r10-binding-before-handler',
@@ -29,30 +31,31 @@ export default defineScenario({
   words: { handler: 0 },
   args: { variant: 'buggy' },
   setup({ domain, args }) {
-    if (args.variant !== 'unmasked') domain.sharedInfo.evtchn_mask.word(0).or(BIT);
+    const ports = bootPorts(domain);
+    if (args.variant !== 'unmasked') ports.mask(PORT).set();
     domain.hypercall.evtchn.bindIpi(0);
   },
   guests: [
     (vcpu) => {
       const { variant } = vcpu.domain.args;
       const { info } = vcpu;
-      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
-      const mask = vcpu.sharedInfo.evtchn_mask.word(0);
+      const ports = barePorts(vcpu);
+      const pending = ports.pending(PORT);
       /** The table of handlers has this one entry. */
       const { handler } = vcpu.words;
       let runs = 0;
       vcpu.onUpcall(() => {
         info.evtchn_upcall_pending.write(0);
-        if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
-        if ((pending.read() & ~mask.read() & BIT) === 0) return;
-        pending.and(~BIT);
-        vcpu.assert(handler.read() !== 0, 'an event of a port that has no handler');
-        runs++;
+        ports.visit(ports.announced.exchange(0), () => {
+          pending.clear();
+          vcpu.assert(handler.read() !== 0, 'an event of a port that has no handler');
+          runs++;
+        });
       });
 
       // A running kernel opens the port: upcalls are enabled.
       info.evtchn_upcall_mask.write(0);
-      if (variant === 'buggy') pending.and(~BIT);
+      if (variant === 'buggy') pending.clear();
       handler.write(1);
       if (variant !== 'unmasked') vcpu.hypercall.evtchn.unmask(PORT);
 

@@ -16,13 +16,15 @@
  * Invariant: whenever user mode runs, the work flags were tested after the last upcall.
  * Seen as: assertion, under sc and tso. It takes no preemption: the upcall interrupts.
  *
- *   upcall explore examples/races/r11-upcall-between-enable-and-leave.ts
+ * Both event-channel ABIs have it.
+ *
+ *   upcall explore examples/races/r11-upcall-between-enable-and-leave.ts [--events fifo]
  *   upcall explore examples/races/r11-upcall-between-enable-and-leave.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
+import { barePorts, bootPorts } from 'upcall/guest';
 
 const PORT = 1;
-const BIT = 1 << PORT;
 const KERNEL = 0;
 const USER = 1;
 
@@ -32,6 +34,7 @@ export default defineScenario({
   words: { mode: KERNEL, needResched: 0 },
   args: { variant: 'buggy' },
   setup({ domain }) {
+    bootPorts(domain);
     domain.hypercall.evtchn.bindIpi(0);
   },
   guests: [
@@ -39,7 +42,7 @@ export default defineScenario({
       const fixed = vcpu.domain.args.variant === 'fixed';
       const { info } = vcpu;
       const { mode, needResched } = vcpu.words;
-      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+      const ports = barePorts(vcpu);
 
       /** What the scheduler would do is left out: the flag is taken. Upcalls are disabled. */
       function doWork(): void {
@@ -48,10 +51,10 @@ export default defineScenario({
 
       vcpu.onUpcall(() => {
         info.evtchn_upcall_pending.write(0);
-        if ((info.evtchn_pending_sel.lo.exchange(0) & 1) !== 0) {
-          pending.and(~BIT);
+        ports.visit(ports.announced.exchange(0), () => {
+          ports.pending(PORT).clear();
           needResched.write(1);
-        }
+        });
         if (mode.read() === USER) doWork();
       });
 

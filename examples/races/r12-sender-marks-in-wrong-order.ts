@@ -17,6 +17,8 @@
  * Variant selector-first sets selector, flag, pending. Selector, pending, flag would do for a single event. With the right
  * order in the program only a machine that reorders stores goes wrong without barriers; that is not shown.
  *
+ * 2-level ABI only: the sender is written out here; what can go wrong with its like of the FIFO ABI are R30 to R35.
+ *
  *   upcall explore examples/races/r12-sender-marks-in-wrong-order.ts
  *   upcall explore examples/races/r12-sender-marks-in-wrong-order.ts --args '{"variant":"selector-first"}'
  *   upcall explore examples/races/r12-sender-marks-in-wrong-order.ts --args '{"variant":"fixed"}'

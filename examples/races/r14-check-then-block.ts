@@ -14,14 +14,16 @@
  * The cure decides with upcalls disabled and lets the block operation enable them: it marks the vCPU blocked first and
  * looks for an upcall afterwards.
  *
- *   upcall explore examples/races/r14-check-then-block.ts
+ * Both event-channel ABIs have it.
+ *
+ *   upcall explore examples/races/r14-check-then-block.ts [--events fifo]
  *   upcall explore examples/races/r14-check-then-block.ts --args '{"variant":"enable-first"}'
  *   upcall explore examples/races/r14-check-then-block.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
+import { barePorts, bootPorts } from 'upcall/guest';
 
 const PORT = 1;
-const BIT = 1 << PORT;
 
 export default defineScenario({
   name: 'r14-check-then-block',
@@ -29,6 +31,7 @@ export default defineScenario({
   words: { runnable: 0 },
   args: { variant: 'buggy' },
   setup({ domain }) {
+    bootPorts(domain);
     domain.hypercall.evtchn.bindIpi(0);
   },
   guests: [
@@ -36,11 +39,12 @@ export default defineScenario({
       const { variant } = vcpu.domain.args;
       const { info } = vcpu;
       const { runnable } = vcpu.words;
-      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+      const ports = barePorts(vcpu);
       vcpu.onUpcall(() => {
         info.evtchn_upcall_pending.write(0);
-        if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
-        if ((pending.and(~BIT) & BIT) !== 0) runnable.write(1);
+        ports.visit(ports.announced.exchange(0), () => {
+          if (ports.pending(PORT).clear()) runnable.write(1);
+        });
       });
 
       // The idle loop. Upcalls are disabled from boot.

@@ -13,25 +13,27 @@
  * Invariant: a sleeping poller has a usable port, a time limit, or upcalls enabled.
  * Seen as: deadlock, under sc and tso. It takes no preemption.
  *
- *   upcall explore examples/races/r17-poll-on-dead-port.ts
+ * Both event-channel ABIs have it.
+ *
+ *   upcall explore examples/races/r17-poll-on-dead-port.ts [--events fifo]
  *   upcall explore examples/races/r17-poll-on-dead-port.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
+import { barePorts, bootPorts } from 'upcall/guest';
 
 const PORT = 1;
-const BIT = 1 << PORT;
 
 export default defineScenario({
   name: 'r17-poll-on-dead-port',
   description: 'a poll on a closed port is put to sleep where it should be refused',
   args: { variant: 'buggy' },
   setup({ domain }) {
-    domain.sharedInfo.evtchn_mask.word(0).or(BIT);
+    bootPorts(domain).mask(PORT).set();
     domain.hypercall.evtchn.bindIpi(0);
   },
   guests: [
     (vcpu) => {
-      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+      const pending = barePorts(vcpu).pending(PORT);
 
       /** Whether the hypervisor accepts to poll the port; returns once it has done so. */
       function poll(): boolean {
@@ -45,7 +47,7 @@ export default defineScenario({
         return true;
       }
 
-      while ((pending.and(~BIT) & BIT) === 0) {
+      while (!pending.clear()) {
         if (!poll()) return 'the port is closed';
       }
       return 'the last event';

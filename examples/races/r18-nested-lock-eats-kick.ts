@@ -16,15 +16,16 @@
  * Seen as: deadlock, under sc and tso. It takes one preemption and the upcall.
  * The cure: who may have used up a kick of the code it interrupted puts it back.
  *
- *   upcall explore examples/races/r18-nested-lock-eats-kick.ts
+ * Both event-channel ABIs have it.
+ *
+ *   upcall explore examples/races/r18-nested-lock-eats-kick.ts [--events fifo]
  *   upcall explore examples/races/r18-nested-lock-eats-kick.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
+import { barePorts, bootPorts } from 'upcall/guest';
 
 const KICK = 1;
-const KICK_BIT = 1 << KICK;
 const EVENT = 2;
-const EVENT_BIT = 1 << EVENT;
 
 export default defineScenario({
   name: 'r18-nested-lock-eats-kick',
@@ -32,7 +33,7 @@ export default defineScenario({
   words: { outer: 1, inner: 0 },
   args: { variant: 'buggy' },
   setup({ domain }) {
-    domain.sharedInfo.evtchn_mask.word(0).or(KICK_BIT);
+    bootPorts(domain).mask(KICK).set();
     domain.hypercall.evtchn.bindIpi(0);
     domain.hypercall.evtchn.bindIpi(0);
     domain.hypercall.evtchn.send(EVENT);
@@ -42,24 +43,26 @@ export default defineScenario({
       const fixed = vcpu.domain.args.variant === 'fixed';
       const { info } = vcpu;
       const { outer, inner } = vcpu.words;
-      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+      const ports = barePorts(vcpu);
+      const kick = ports.pending(KICK);
       let waiting = false;
 
       vcpu.onUpcall(() => {
         info.evtchn_upcall_pending.write(0);
-        if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
-        if ((pending.and(~EVENT_BIT) & EVENT_BIT) === 0) return;
-        // The slow way into a lock, which finds it free.
-        pending.and(~KICK_BIT);
-        vcpu.assert(inner.compareExchange(0, 1) === 0, 'nobody else takes the inner lock');
-        if (fixed && waiting) pending.or(KICK_BIT);
-        inner.store(0);
+        ports.visit(ports.announced.exchange(0), () => {
+          ports.pending(EVENT).clear();
+          // The slow way into a lock, which finds it free.
+          kick.clear();
+          vcpu.assert(inner.compareExchange(0, 1) === 0, 'nobody else takes the inner lock');
+          if (fixed && waiting) kick.set();
+          inner.store(0);
+        });
       });
 
       // Upcalls are disabled from boot.
       waiting = true;
       for (;;) {
-        pending.and(~KICK_BIT);
+        kick.clear();
         if (outer.compareExchange(0, 1) === 0) break;
         info.evtchn_upcall_mask.write(0);
         vcpu.hypercall.sched.poll([KICK]);

@@ -12,13 +12,15 @@
  * Seen as: deadlock, under sc and tso. It takes no preemption.
  * The cure: spin until one can be kicked.
  *
- *   upcall explore examples/races/r19-sleeping-before-kickable.ts
+ * Both event-channel ABIs have it.
+ *
+ *   upcall explore examples/races/r19-sleeping-before-kickable.ts [--events fifo]
  *   upcall explore examples/races/r19-sleeping-before-kickable.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
+import { barePorts, bootPorts } from 'upcall/guest';
 
 const KICK = 1;
-const KICK_BIT = 1 << KICK;
 /** vCPU 1 in the word `online`. */
 const BOOTING = 1 << 1;
 
@@ -28,7 +30,7 @@ export default defineScenario({
   words: { lock: 1, online: 1 },
   args: { variant: 'buggy' },
   setup({ domain }) {
-    domain.sharedInfo.evtchn_mask.word(0).or(KICK_BIT);
+    bootPorts(domain).mask(KICK).set();
     domain.hypercall.evtchn.bindIpi(1);
   },
   guests: [
@@ -40,13 +42,13 @@ export default defineScenario({
     },
     (vcpu) => {
       const { lock, online } = vcpu.words;
-      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+      const kick = barePorts(vcpu).pending(KICK);
       while (lock.compareExchange(0, 1) !== 0) {
         if (vcpu.domain.args.variant === 'fixed' && (online.load() & BOOTING) === 0) {
           vcpu.relax();
         } else {
           vcpu.hypercall.sched.poll([KICK]);
-          pending.and(~KICK_BIT);
+          kick.clear();
         }
       }
       lock.store(0);

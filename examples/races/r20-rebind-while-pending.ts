@@ -17,11 +17,18 @@
  * The cure: mask the port, move it, unmask it by hypercall. That looks at the pending bit and announces the event on
  * the new vCPU.
  *
- *   upcall explore examples/races/r20-rebind-while-pending.ts
+ * Under the FIFO ABI the event stays on the queue of vCPU 0, and as long as it does the hypervisor leaves it there. So there
+ * the cure takes more (variant fixed does it): a vCPU that takes off an event of a port that it does not serve unmasks the port by
+ * hypercall, which puts the event on the queue of the vCPU that the port is bound to now. The cure of the 2-level ABI alone is
+ * variant unmasked.
+ *
+ *   upcall explore examples/races/r20-rebind-while-pending.ts [--events fifo]
+ *   upcall explore examples/races/r20-rebind-while-pending.ts --events fifo --args '{"variant":"unmasked"}'
  *   upcall explore examples/races/r20-rebind-while-pending.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
 import { DOMID_SELF } from 'upcall/abi';
+import { barePorts, bootPorts } from 'upcall/guest';
 
 const PORT = 1;
 const BIT = 1 << PORT;
@@ -36,26 +43,32 @@ export default defineScenario({
   setup({ domain }) {
     const { evtchn } = domain.hypercall;
     // Connecting makes an event up at the far end, where nobody waits for one.
-    domain.sharedInfo.evtchn_mask.word(0).or(1 << FAR_END);
+    bootPorts(domain).mask(FAR_END).set();
     evtchn.allocUnbound(DOMID_SELF, DOMID_SELF);
     evtchn.bindInterdomain(DOMID_SELF, PORT);
   },
   vcpus: 2,
   guest(vcpu) {
-    const fixed = vcpu.domain.args.variant === 'fixed';
+    const { variant } = vcpu.domain.args;
+    const cured = variant !== 'buggy';
+    const passesOn = variant === 'fixed' && vcpu.domain.events === 'fifo';
     const { info } = vcpu;
     const { filter, handled } = vcpu.words;
     const { evtchn } = vcpu.hypercall;
-    const pending = vcpu.sharedInfo.evtchn_pending.word(0);
-    const mask = vcpu.sharedInfo.evtchn_mask.word(0);
+    const ports = barePorts(vcpu);
+    const pending = ports.pending(PORT);
     const ownFilter = vcpu.id === 0 ? filter[0] : filter[1];
     let upcalls = 0;
     vcpu.onUpcall(() => {
       upcalls++;
       info.evtchn_upcall_pending.write(0);
-      if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
-      if ((pending.read() & ~mask.read() & ownFilter.load() & BIT) === 0) return;
-      if ((pending.and(~BIT) & BIT) !== 0) handled.add(1);
+      ports.visit(ports.announced.exchange(0), () => {
+        if ((ownFilter.load() & BIT) === 0) {
+          if (passesOn) evtchn.unmask(PORT);
+        } else if (pending.clear()) {
+          handled.add(1);
+        }
+      });
     });
 
     if (vcpu.id === 0) {
@@ -67,17 +80,19 @@ export default defineScenario({
     }
 
     evtchn.send(FAR_END);
-    if (fixed) mask.or(BIT);
+    if (cured) ports.mask(PORT).set();
     evtchn.bindVcpu(PORT, 1);
     filter[0].and(~BIT);
     filter[1].or(BIT);
-    if (fixed) evtchn.unmask(PORT);
+    if (cured) evtchn.unmask(PORT);
 
     // Take what was announced here before going.
     info.evtchn_upcall_mask.write(0);
     if (info.evtchn_upcall_pending.read() !== 0) vcpu.hypercall.xenVersion();
   },
-  check({ words }) {
-    if (words.handled.read() === 0) throw new Error('the event was sent and no handler has run');
+  check({ domain, words }) {
+    // vCPU 1 may have gone before vCPU 0 passed the event on.
+    const announced = domain.vcpuInfo(1).evtchn_upcall_pending.read() !== 0;
+    if (words.handled.read() === 0 && !announced) throw new Error('the event was sent and no handler has run');
   },
 });

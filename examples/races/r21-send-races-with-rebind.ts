@@ -27,15 +27,18 @@
  * before it changes who serves it, or the announcement could come back. If vCPUs have no ports of their own (variant
  * unfiltered), whoever takes the upcall serves the port, and the move loses nothing either.
  *
- *   upcall explore examples/races/r21-send-races-with-rebind.ts
+ * Under the FIFO ABI the send puts the event on the queue of vCPU 0, which takes it off and skips it: the same dead port, and
+ * the same cures.
+ *
+ *   upcall explore examples/races/r21-send-races-with-rebind.ts [--events fifo]
  *   upcall explore examples/races/r21-send-races-with-rebind.ts --args '{"variant":"fixed"}'
  *   upcall explore examples/races/r21-send-races-with-rebind.ts --args '{"variant":"unfiltered"}'
  */
 import { defineScenario } from 'upcall';
 import { DOMID_SELF } from 'upcall/abi';
+import { barePorts, bootPorts } from 'upcall/guest';
 
 const PORT = 1;
-const BIT = 1 << PORT;
 /** Sending on this end raises PORT. */
 const FAR_END = 2;
 
@@ -49,7 +52,7 @@ export default defineScenario({
   setup({ domain }) {
     const { evtchn } = domain.hypercall;
     // Connecting makes an event up at the far end, where nobody waits for one.
-    domain.sharedInfo.evtchn_mask.word(0).or(1 << FAR_END);
+    bootPorts(domain).mask(FAR_END).set();
     evtchn.allocUnbound(DOMID_SELF, DOMID_SELF);
     evtchn.bindInterdomain(DOMID_SELF, PORT);
   },
@@ -59,18 +62,17 @@ export default defineScenario({
       const { info } = vcpu;
       const { server } = vcpu.words;
       const { evtchn } = vcpu.hypercall;
-      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
-      const mask = vcpu.sharedInfo.evtchn_mask.word(0);
+      const ports = barePorts(vcpu);
       vcpu.onUpcall(() => {
         info.evtchn_upcall_pending.write(0);
-        if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
-        if ((pending.read() & ~mask.read() & BIT) === 0) return;
-        if (variant === 'unfiltered' || server.load() === vcpu.id) {
-          pending.and(~BIT);
-        } else if (variant === 'fixed') {
-          mask.or(BIT);
-          evtchn.unmask(PORT);
-        }
+        ports.visit(ports.announced.exchange(0), () => {
+          if (variant === 'unfiltered' || server.load() === vcpu.id) {
+            ports.pending(PORT).clear();
+          } else if (variant === 'fixed') {
+            ports.mask(PORT).set();
+            evtchn.unmask(PORT);
+          }
+        });
       });
 
       info.evtchn_upcall_mask.write(0);
@@ -79,7 +81,7 @@ export default defineScenario({
     // Never enables upcalls: what was announced to it is still there at the end.
     (vcpu) => {
       const { evtchn } = vcpu.hypercall;
-      vcpu.sharedInfo.evtchn_mask.word(0).or(BIT);
+      barePorts(vcpu).mask(PORT).set();
       evtchn.bindVcpu(PORT, 1);
       vcpu.words.server.store(1);
       evtchn.unmask(PORT);

@@ -13,14 +13,16 @@
  * Seen as: assertion (in the handler), under sc and tso. It takes one preemption.
  * The cure: a word per port. Who finds the handler running leaves a note to run it again, and goes.
  *
- *   upcall explore examples/races/r22-two-vcpus-in-one-handler.ts
+ * Under the FIFO ABI there are no filters here: whoever takes an event off its queue serves it.
+ *
+ *   upcall explore examples/races/r22-two-vcpus-in-one-handler.ts [--events fifo]
  *   upcall explore examples/races/r22-two-vcpus-in-one-handler.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
 import { DOMID_SELF } from 'upcall/abi';
+import { barePorts, bootPorts } from 'upcall/guest';
 
 const PORT = 1;
-const BIT = 1 << PORT;
 /** Sending on this end raises PORT. */
 const FAR_END = 2;
 
@@ -40,7 +42,7 @@ export default defineScenario({
   setup({ domain }) {
     const { evtchn } = domain.hypercall;
     // Connecting makes an event up at the far end, where nobody waits for one.
-    domain.sharedInfo.evtchn_mask.word(0).or(1 << FAR_END);
+    bootPorts(domain).mask(FAR_END).set();
     evtchn.allocUnbound(DOMID_SELF, DOMID_SELF);
     evtchn.bindInterdomain(DOMID_SELF, PORT);
     evtchn.send(FAR_END);
@@ -51,8 +53,8 @@ export default defineScenario({
     const { info } = vcpu;
     const { active, device, events, inside, server } = vcpu.words;
     const { evtchn } = vcpu.hypercall;
-    const pending = vcpu.sharedInfo.evtchn_pending.word(0);
-    const mask = vcpu.sharedInfo.evtchn_mask.word(0);
+    const filtered = vcpu.domain.events === '2l';
+    const ports = barePorts(vcpu);
 
     function handler(): void {
       vcpu.assert(inside.exchange(1) === 0, 'the handler is entered while it runs on another vCPU');
@@ -71,16 +73,17 @@ export default defineScenario({
 
     vcpu.onUpcall(() => {
       info.evtchn_upcall_pending.write(0);
-      if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
-      if ((pending.read() & ~mask.read() & BIT) === 0 || server.load() !== vcpu.id) return;
-      if ((pending.and(~BIT) & BIT) === 0) return;
-      if (fixed) handleAlone();
-      else handler();
+      ports.visit(ports.announced.exchange(0), () => {
+        if (filtered && server.load() !== vcpu.id) return;
+        if (!ports.pending(PORT).clear()) return;
+        if (fixed) handleAlone();
+        else handler();
+      });
     });
 
     if (vcpu.id === 1) {
       evtchn.bindVcpu(PORT, 1);
-      mask.or(BIT);
+      ports.mask(PORT).set();
       server.store(1);
       evtchn.unmask(PORT);
       events.store(1);

@@ -15,15 +15,16 @@
  * The cure: vCPU 1 takes the entry out, then waits until no upcall is under way, and holds nothing meanwhile. An upcall
  * that begins later does not find the entry. Each side stores and then looks at the other's word: both are atomic.
  *
- *   upcall explore examples/races/r24-removal-during-dispatch.ts
+ * Both event-channel ABIs have it.
+ *
+ *   upcall explore examples/races/r24-removal-during-dispatch.ts [--events fifo]
  *   upcall explore examples/races/r24-removal-during-dispatch.ts --args '{"variant":"locked"}'
  *   upcall explore examples/races/r24-removal-during-dispatch.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
-import type { Vcpu, Word } from 'upcall/guest';
+import { barePorts, bootPorts, type Vcpu, type Word } from 'upcall/guest';
 
 const PORT = 1;
-const BIT = 1 << PORT;
 /** What the handler reads, and what stopping the device reads: both take their time. */
 const DEVICE_REGISTERS = 8;
 
@@ -45,6 +46,7 @@ export default defineScenario({
   words: { entry: 1, alive: 1, upcalls: 0, lock: 0, device: 0 },
   args: { variant: 'buggy' },
   setup({ domain }) {
+    bootPorts(domain);
     domain.hypercall.evtchn.bindIpi(0);
     domain.hypercall.evtchn.send(PORT);
   },
@@ -53,19 +55,16 @@ export default defineScenario({
       const { variant } = vcpu.domain.args;
       const { info } = vcpu;
       const { alive, device, entry, lock, upcalls } = vcpu.words;
-      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+      const ports = barePorts(vcpu);
 
       function dispatch(): void {
         if (entry.load() === 0) return;
-        pending.and(~BIT);
+        ports.pending(PORT).clear();
         for (let register = 0; register < DEVICE_REGISTERS; register++) device.read();
         vcpu.assert(alive.load() === 1, 'the record was freed while the upcall uses it');
       }
 
-      vcpu.onUpcall(() => {
-        info.evtchn_upcall_pending.write(0);
-        if ((info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
-        if ((pending.read() & BIT) === 0) return;
+      function serve(): void {
         if (variant === 'buggy') {
           dispatch();
           return;
@@ -75,6 +74,11 @@ export default defineScenario({
         dispatch();
         if (variant === 'locked') change(vcpu, lock, -1);
         change(vcpu, upcalls, -1);
+      }
+
+      vcpu.onUpcall(() => {
+        info.evtchn_upcall_pending.write(0);
+        ports.visit(ports.announced.exchange(0), serve);
       });
 
       info.evtchn_upcall_mask.write(0);

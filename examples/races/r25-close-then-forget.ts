@@ -11,10 +11,13 @@
  * Invariant: the table's entry of a port names its owner.
  * Seen as: invariant (ownership, when all is over), under sc and tso. It takes one preemption.
  *
- *   upcall explore examples/races/r25-close-then-forget.ts
+ * Both event-channel ABIs have it.
+ *
+ *   upcall explore examples/races/r25-close-then-forget.ts [--events fifo]
  *   upcall explore examples/races/r25-close-then-forget.ts --args '{"variant":"fixed"}'
  */
 import { defineScenario } from 'upcall';
+import { bootPorts } from 'upcall/guest';
 
 const OLD_PORTS = [1, 2] as const;
 const OLD_OWNER = 1;
@@ -28,6 +31,7 @@ export default defineScenario({
   args: { variant: 'buggy' },
   invariants: [{ name: 'ownership', table: 'table' }],
   setup({ domain }) {
+    bootPorts(domain);
     for (const _ of OLD_PORTS) domain.hypercall.evtchn.bindIpi(0);
   },
   guests: [

@@ -18,6 +18,9 @@
  * Invariant: a port fresh from a bind is not pending.
  * Seen as: deadlock, under sc and tso. It takes no preemption.
  *
+ * 2-level ABI only: under the FIFO ABI a send does not stop at a pending bit that is set, and the old state that would do harm is
+ * LINKED, for which the hypervisor here looks before it gives a port out.
+ *
  *   upcall explore examples/races/r26-port-reused-with-old-state.ts
  *   upcall explore examples/races/r26-port-reused-with-old-state.ts --args '{"variant":"fixed"}'
  */

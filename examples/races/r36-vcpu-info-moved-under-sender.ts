@@ -19,16 +19,16 @@
  * harmless.
  *
  * Variant xen is the real thing: VCPUOP_register_vcpu_info of the hypervisor here, EVTCHNOP_send against it, and a
- * guest that sleeps until it has its event.
+ * guest that sleeps until it has its event, under either event-channel ABI.
  *
  *   upcall explore examples/races/r36-vcpu-info-moved-under-sender.ts
  *   upcall explore examples/races/r36-vcpu-info-moved-under-sender.ts --args '{"variant":"fixed"}'
  *   upcall explore examples/races/r36-vcpu-info-moved-under-sender.ts --args '{"variant":"xen"}'
  */
 import { defineScenario } from 'upcall';
+import { barePorts, bootPorts } from 'upcall/guest';
 
 const PORT = 1;
-const BIT = 1 << PORT;
 /** A frame that nobody uses. */
 const NEW_FRAME = 16;
 
@@ -38,6 +38,7 @@ export default defineScenario({
   words: { place: 0, pending: 0, selector: [0, 0], upcall: [0, 0] },
   args: { variant: 'buggy' },
   setup({ domain }) {
+    bootPorts(domain);
     domain.hypercall.evtchn.bindIpi(0);
   },
   guests: [
@@ -54,12 +55,13 @@ export default defineScenario({
         return;
       }
 
-      const pending = vcpu.sharedInfo.evtchn_pending.word(0);
+      const ports = barePorts(vcpu);
       let handled = 0;
       vcpu.onUpcall(() => {
         vcpu.info.evtchn_upcall_pending.write(0);
-        if ((vcpu.info.evtchn_pending_sel.lo.exchange(0) & 1) === 0) return;
-        if ((pending.and(~BIT) & BIT) !== 0) handled++;
+        ports.visit(ports.announced.exchange(0), () => {
+          if (ports.pending(PORT).clear()) handled++;
+        });
       });
       vcpu.hypercall.vcpu.registerVcpuInfo(0, NEW_FRAME, 0);
       while (handled === 0) {

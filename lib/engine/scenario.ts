@@ -24,6 +24,10 @@ export interface ToolstackDomain<W = any> {
   readonly name: string;
   readonly abi: AbiName;
   readonly vcpus: number;
+  /** The event-channel ABI the guest kernel library uses. */
+  readonly events: EventAbi;
+  /** Highest port the toolstack allows the domain. */
+  readonly maxPort: number;
   readonly memory: Memory;
   readonly sharedInfo: SharedInfoView;
   vcpuInfo(vcpu: number): VcpuInfoView;

@@ -2,7 +2,7 @@
  * A domain as its toolstack sees it: in setup, in check, and for devices. The memory has no windows, since no
  * vCPU of the domain runs this code.
  */
-import type { Hypercalls } from '../guest/vcpu';
+import type { EventAbi, Hypercalls } from '../guest/vcpu';
 import { createHypercalls, type HypercallGate } from '../hypervisor/hypercalls';
 import type { Hypervisor } from '../hypervisor/hypervisor';
 import type { Memory } from '../memory/memory';
@@ -14,13 +14,19 @@ import { bindWords, type WordTable } from './words';
 const noGate: HypercallGate = { enter() {}, exit() {} };
 
 /** What is needed of a plan to view its domain; plain data. */
-export type DomainDescription = Pick<DomainPlan, 'name'> & { readonly id: number; readonly words: WordTable };
+export type DomainDescription = Pick<DomainPlan, 'name'> & {
+  readonly id: number;
+  readonly words: WordTable;
+  readonly events: EventAbi;
+};
 
 class DomainView implements ToolstackDomain {
   readonly id: number;
   readonly name: string;
   readonly abi: AbiName;
   readonly vcpus: number;
+  readonly events: EventAbi;
+  readonly maxPort: number;
   readonly words: ToolstackDomain['words'];
   readonly hypercall: Hypercalls;
   private readonly infoAddress: (vcpu: number) => number;
@@ -38,6 +44,8 @@ class DomainView implements ToolstackDomain {
     this.name = description.name;
     this.abi = config.abi;
     this.vcpus = config.vcpus;
+    this.maxPort = config.maxPort;
+    this.events = description.events;
     this.words = bindWords(memory, description.words);
     this.hypercall = createHypercalls(hypervisor, boot, noGate);
     this.infoAddress = (vcpu) => hypervisor.vcpuInfoAddress(hypervisor.vcpu(description.id, vcpu));
@@ -67,7 +75,9 @@ export function toolstackDomains(
 }
 
 export function describeDomains(plan: MachinePlan): readonly DomainDescription[] {
-  return plan.domains.map(({ name, config, words }) => ({ name, id: config.id, words: words.table }));
+  return plan.domains.map(({ name, config, words, guestDomain }) => {
+    return { name, id: config.id, words: words.table, events: guestDomain.events };
+  });
 }
 
 /** The first domain of a record made by {@link toolstackDomains}. */

@@ -12,10 +12,11 @@ import type { Memory } from '../memory/memory';
 import type { NamedRange } from '../memory/names';
 import { irqRestore, irqSave } from './irq';
 import { KERNEL_BLOCK } from './kernel-area';
-import type { Vcpu } from './vcpu';
+import type { Hypercalls, Vcpu } from './vcpu';
 
 const FRAME_BYTES = 4096;
 const WORDS_PER_PAGE = FRAME_BYTES / 4;
+const { LINK, LINKED } = FIFO_MASKS;
 
 /** A vCPU's block. Its size divides that of a frame, so the control block does not cross one. */
 export const FIFO_BLOCK: StructLayout = structLayout('x86_64', 'fifo_block', {
@@ -77,6 +78,42 @@ export function fifoRanges(vcpus: number, memoryBytes: number, maxPort: number):
   ];
 }
 
+type FifoPlaces = ReturnType<typeof fifoPlaces>;
+
+/** A domain that is about to be switched over. */
+interface SwitchingDomain {
+  readonly memory: Memory;
+  readonly hypercall: Pick<Hypercalls, 'evtchn'>;
+  readonly vcpus: number;
+  readonly places: FifoPlaces;
+}
+
+/**
+ * Switches the domain over, with the control blocks of all vCPUs, since the hypervisor drops events of a vCPU that has none, and
+ * with the first page of the array. Nobody else does so meanwhile.
+ */
+export function switchOver({ memory, hypercall, vcpus, places }: SwitchingDomain): void {
+  for (let id = 0; id < vcpus; id++) {
+    const block = places.blockOf(id);
+    hypercall.evtchn.initControl(Math.floor(block / FRAME_BYTES), block % FRAME_BYTES, id);
+  }
+  hypercall.evtchn.expandArray(places.array / FRAME_BYTES);
+  memory.store32(places.shared + PAGES, 1);
+}
+
+/**
+ * Takes an event off its queue; returns its word as it was. The hypervisor changes it meanwhile: it sets PENDING, and links
+ * another event to it.
+ */
+export function takeOff(memory: Memory, word: number): number {
+  let seen = memory.read32(word);
+  for (;;) {
+    const found = memory.compareExchange32(word, seen, seen & ~(LINKED | LINK));
+    if (found === seen) return found;
+    seen = found;
+  }
+}
+
 /** One vCPU's view of the area. Immutable. */
 export class FifoArea {
   /** Address of this vCPU's block, which begins with its control block. */
@@ -87,14 +124,14 @@ export class FifoArea {
   readonly forwarders: number;
   private readonly memory: Memory;
   private readonly shared: number;
-  private readonly blockOf: (id: number) => number;
+  private readonly places: FifoPlaces;
 
   constructor(private readonly vcpu: Vcpu) {
     const { maxPort, vcpus } = vcpu.domain;
     const places = fifoPlaces(vcpus, vcpu.memory.byteLength, maxPort);
     this.memory = vcpu.memory;
     this.block = places.blockOf(vcpu.id);
-    this.blockOf = places.blockOf;
+    this.places = places;
     this.array = places.array;
     this.shared = places.shared;
     this.forwarders = places.shared + FORWARDERS;
@@ -105,19 +142,13 @@ export class FifoArea {
     return this.array + port * 4;
   }
 
-  /**
-   * Switches the domain over, unless that is done. Whoever comes first registers the control blocks of all vCPUs: the
-   * hypervisor drops events of a vCPU that has none.
-   */
+  /** Switches the domain over, unless that is done. */
   enter(): void {
     if (this.memory.load32(this.shared + PAGES) !== 0) return;
     const flags = this.lock();
     if (this.memory.load32(this.shared + PAGES) === 0) {
-      for (let id = 0; id < this.vcpu.domain.vcpus; id++) {
-        const block = this.blockOf(id);
-        this.vcpu.hypercall.evtchn.initControl(Math.floor(block / FRAME_BYTES), block % FRAME_BYTES, id);
-      }
-      this.addPage();
+      const { memory, places, vcpu } = this;
+      switchOver({ memory, hypercall: vcpu.hypercall, vcpus: vcpu.domain.vcpus, places });
     }
     this.unlock(flags);
   }

@@ -22,12 +22,12 @@
  */
 import { DOMID_SELF, FIFO_MASKS } from '../abi';
 import type { Memory } from '../memory/memory';
-import { CONTROL_HEAD, type FifoArea, LOCAL_HEAD } from './fifo-area';
+import { CONTROL_HEAD, type FifoArea, LOCAL_HEAD, takeOff } from './fifo-area';
 import type { Handlers } from './port-control';
 import type { Vcpu } from './vcpu';
 
 const PENDING = FIFO_MASKS.PENDING | 0;
-const { LINK, LINKED, MASKED } = FIFO_MASKS;
+const { LINK, MASKED } = FIFO_MASKS;
 
 /** Serves one vCPU's events. Its words are in the vCPU's block of the area; the table of handlers is code. */
 export class FifoDispatcher {
@@ -67,22 +67,11 @@ export class FifoDispatcher {
     const localHead = this.localHeads + queue * 4;
     const port = memory.read32(localHead) || memory.read32(this.control + CONTROL_HEAD + queue * 4);
     const word = this.area.wordOf(port);
-    const found = this.takeOff(word);
+    const found = takeOff(memory, word);
     const next = found & LINK;
     memory.write32(localHead, next);
     if ((found & (PENDING | MASKED)) === PENDING) this.serve(port, word);
     return next === 0;
-  }
-
-  /** Returns the word as it was. The hypervisor changes it meanwhile: it sets PENDING, and links another event to it. */
-  private takeOff(word: number): number {
-    const { memory } = this;
-    let seen = memory.read32(word);
-    for (;;) {
-      const found = memory.compareExchange32(word, seen, seen & ~(LINKED | LINK));
-      if (found === seen) return found;
-      seen = found;
-    }
   }
 
   /** Clears PENDING, then runs the handler: an event raised while it runs counts anew. */

@@ -5,6 +5,7 @@
  * A kernel makes its objects per vCPU, in the guest function; all they keep is in the domain's memory.
  */
 export { HypercallError } from '../abi';
+export { type BarePorts, barePorts, bootPorts, PortBit, type PortBits } from './bare-ports';
 export { bringUp, placeVcpuInfo } from './boot';
 export { readWallclock, scaleTicks, systemTimeNs, type Wallclock } from './clock';
 export { Completion } from './completion';

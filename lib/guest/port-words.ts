@@ -9,7 +9,7 @@
  */
 import { ABI_CONSTANTS, type AbiName } from '../abi';
 import type { Memory } from '../memory/memory';
-import type { Vcpu } from './vcpu';
+import type { SharedInfoView } from '../memory/views';
 
 /** Address of the 32-bit word that holds a port's bit. */
 export function portWord(bitmap: number, port: number): number {
@@ -36,6 +36,12 @@ export function clearPort(memory: Memory, bitmap: number, port: number): boolean
   return (memory.and32(portWord(bitmap, port), ~portBit(port)) & portBit(port)) !== 0;
 }
 
+/** What tells where a domain's bitmaps are. */
+export interface BitmapsOf {
+  readonly abi: string;
+  readonly sharedInfo: SharedInfoView;
+}
+
 /** The domain's port bitmaps and the shape of its ABI. Immutable. */
 export class PortWords {
   /** Address of evtchn_pending. */
@@ -47,10 +53,10 @@ export class PortWords {
   /** log2 of the number of ports behind one selector bit: 6, or 5 on x86_32. */
   readonly wordShift: number;
 
-  constructor(vcpu: Vcpu) {
-    const constants = ABI_CONSTANTS[vcpu.domain.abi as AbiName];
-    this.pending = vcpu.sharedInfo.evtchn_pending.address;
-    this.mask = vcpu.sharedInfo.evtchn_mask.address;
+  constructor({ abi, sharedInfo }: BitmapsOf) {
+    const constants = ABI_CONSTANTS[abi as AbiName];
+    this.pending = sharedInfo.evtchn_pending.address;
+    this.mask = sharedInfo.evtchn_mask.address;
     this.count = constants.EVTCHN_2L_NR_CHANNELS;
     this.wordShift = Math.log2(constants.BITS_PER_EVTCHN_WORD);
   }

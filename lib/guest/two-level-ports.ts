@@ -21,7 +21,7 @@ export class TwoLevelPorts implements PortControl {
   constructor(private readonly vcpu: Vcpu) {
     const block = kernelBlock(vcpu);
     this.memory = vcpu.memory;
-    this.words = new PortWords(vcpu);
+    this.words = new PortWords({ abi: vcpu.domain.abi, sharedInfo: vcpu.sharedInfo });
     this.filter = block + PORT_FILTER;
     this.timerPort = block + TIMER_PORT;
   }

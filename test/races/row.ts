@@ -2,6 +2,7 @@
 
 import type { MemoryModel } from '../../lib/engine/inline/event-stack';
 import type { FailureKind } from '../../lib/engine/inline/inline-engine';
+import type { EventAbi } from '../../lib/guest/vcpu';
 
 /** Executions within which a strategy finds the fault, under the first of the row's memory models. */
 export interface Budget {
@@ -23,6 +24,8 @@ export interface RaceRow {
   readonly kind: FailureKind;
   /** The memory models under which it fails; under the others exploration proves that it holds. */
   readonly models: readonly MemoryModel[];
+  /** The event-channel ABIs it runs on. Default 2-level: the file writes out a hypervisor, or what the other ABI has not. */
+  readonly events?: readonly EventAbi[];
   /** Preemptions it needs under the first of them: as many as the file's header says. */
   readonly preemptions: number;
   readonly budget: Budget;
@@ -32,4 +35,11 @@ export interface RaceRow {
   readonly seed?: number;
   /** Where the interior of the hypervisor is not explored; the row says why. Default 'fine'. */
   readonly hypercalls?: 'atomic';
+}
+
+/** A variant that exploration proves to hold, under one event-channel ABI. */
+export interface Holding {
+  readonly file: string;
+  readonly variant: string;
+  readonly events: EventAbi;
 }

@@ -1,8 +1,9 @@
 /** Races of moved ports, life times, storms, FIFO queues, records read while they change, one of emulators: R21 to R46. */
-import type { Budget, RaceRow } from './row';
+import type { Budget, Holding, RaceRow } from './row';
 
 const BOTH = ['sc', 'tso'] as const;
 const TSO = ['tso'] as const;
+const BOTH_ABIS = ['2l', 'fifo'] as const;
 
 /** About five times what seed 1 takes, or a dozen seeds at worst. */
 const EASY: Budget = { random: 500, pct: 500, pos: 500, dfs: 500, dpor: 100 };
@@ -15,9 +16,30 @@ const DEEP: Budget = { random: 100_000, pct: 200_000, pos: 20_000, dfs: 100_000,
 const STUBBORN: Budget = { random: 500, pct: 10_000, pos: 3000, dfs: 3000, dpor: 100 };
 
 export const TABLE_B: readonly RaceRow[] = [
-  { file: 'r21-send-races-with-rebind', kind: 'invariant', models: BOTH, preemptions: 1, budget: NARROW },
-  { file: 'r22-two-vcpus-in-one-handler', kind: 'assertion', models: BOTH, preemptions: 1, budget: NARROW },
-  { file: 'r23-one-mask-bit-two-owners', kind: 'assertion', models: BOTH, preemptions: 1, budget: NARROW },
+  {
+    file: 'r21-send-races-with-rebind',
+    kind: 'invariant',
+    events: BOTH_ABIS,
+    models: BOTH,
+    preemptions: 1,
+    budget: NARROW,
+  },
+  {
+    file: 'r22-two-vcpus-in-one-handler',
+    kind: 'assertion',
+    events: BOTH_ABIS,
+    models: BOTH,
+    preemptions: 1,
+    budget: NARROW,
+  },
+  {
+    file: 'r23-one-mask-bit-two-owners',
+    kind: 'assertion',
+    events: BOTH_ABIS,
+    models: BOTH,
+    preemptions: 1,
+    budget: NARROW,
+  },
   {
     file: 'r23-one-mask-bit-two-owners',
     variant: 'as-found',
@@ -25,22 +47,31 @@ export const TABLE_B: readonly RaceRow[] = [
     models: BOTH,
     preemptions: 3,
     pctDepth: 5,
+    events: BOTH_ABIS,
     budget: DEEP,
   },
-  { file: 'r24-removal-during-dispatch', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  {
+    file: 'r24-removal-during-dispatch',
+    kind: 'assertion',
+    events: BOTH_ABIS,
+    models: BOTH,
+    preemptions: 1,
+    budget: EASY,
+  },
   {
     file: 'r24-removal-during-dispatch',
     variant: 'locked',
     kind: 'deadlock',
     models: BOTH,
     preemptions: 1,
+    events: BOTH_ABIS,
     budget: EASY,
   },
-  { file: 'r25-close-then-forget', kind: 'invariant', models: BOTH, preemptions: 1, budget: EASY },
+  { file: 'r25-close-then-forget', kind: 'invariant', events: BOTH_ABIS, models: BOTH, preemptions: 1, budget: EASY },
   { file: 'r26-port-reused-with-old-state', kind: 'deadlock', models: BOTH, preemptions: 0, budget: EASY },
   { file: 'r27-reset-against-lock-free-user', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
   { file: 'r28-count-before-object', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
-  { file: 'r29-event-storm', kind: 'assertion', models: BOTH, preemptions: 1, budget: EASY },
+  { file: 'r29-event-storm', kind: 'assertion', events: BOTH_ABIS, models: BOTH, preemptions: 1, budget: EASY },
   {
     file: 'r30-ready-for-every-event',
     kind: 'assertion',
@@ -116,9 +147,12 @@ export const TABLE_B: readonly RaceRow[] = [
 ];
 
 /** Further variants that are proven to hold, besides `fixed` of every file. */
-export const ALSO_HOLD = [
-  { file: 'r21-send-races-with-rebind', variant: 'unfiltered' },
-  { file: 'r31-old-tail-linked-again', variant: 'fixed-moved' },
-  { file: 'r32-endless-link-retry', variant: 'rude' },
-  { file: 'r36-vcpu-info-moved-under-sender', variant: 'xen' },
-] as const;
+export const ALSO_HOLD: readonly Holding[] = [
+  { file: 'r20-rebind-while-pending', variant: 'unmasked', events: '2l' },
+  { file: 'r21-send-races-with-rebind', variant: 'unfiltered', events: '2l' },
+  { file: 'r21-send-races-with-rebind', variant: 'unfiltered', events: 'fifo' },
+  { file: 'r31-old-tail-linked-again', variant: 'fixed-moved', events: '2l' },
+  { file: 'r32-endless-link-retry', variant: 'rude', events: '2l' },
+  { file: 'r36-vcpu-info-moved-under-sender', variant: 'xen', events: '2l' },
+  { file: 'r36-vcpu-info-moved-under-sender', variant: 'xen', events: 'fifo' },
+];
