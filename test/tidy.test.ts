@@ -44,10 +44,11 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   memory: ['abi'],
   hypervisor: ['abi', 'memory'],
   guest: ['abi', 'memory'],
-  engine: ['abi', 'memory', 'hypervisor', 'guest'],
-  explore: ['abi', 'memory', 'hypervisor', 'guest', 'engine'],
-  report: ['abi', 'memory', 'hypervisor', 'guest', 'engine', 'explore'],
-  cli: ['abi', 'memory', 'hypervisor', 'guest', 'engine', 'explore', 'report', 'index'],
+  services: ['abi', 'memory', 'guest'],
+  engine: ['abi', 'memory', 'hypervisor', 'guest', 'services'],
+  explore: ['abi', 'memory', 'hypervisor', 'guest', 'services', 'engine'],
+  report: ['abi', 'memory', 'hypervisor', 'guest', 'services', 'engine', 'explore'],
+  cli: ['abi', 'memory', 'hypervisor', 'guest', 'services', 'engine', 'explore', 'report', 'index'],
 };
 
 /** The loader of scenarios hands them the package's entry points when they import it by name. */

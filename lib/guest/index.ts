@@ -12,11 +12,14 @@ export { Completion } from './completion';
 export { Events } from './events';
 export { forceUpcall, haltUntil, irqDisable, irqEnable, irqEnabled, irqRestore, irqSave } from './irq';
 export { checkKernelArea, KERNEL_BLOCK, kernelBlock, kernelRanges, MAX_TIMERS } from './kernel-area';
+export { Mutex } from './mutex';
 export type { EventHandler } from './port-control';
 export { printk } from './printk';
+export { type ConsoleOptions, type ConsolePlace, PvConsole } from './pv-console';
 export { PvSpinlock, SPINS_BEFORE_POLL } from './pv-spinlock';
 export { Spinlock } from './spinlock';
 export { Timer, type TimerCallback, Timers } from './timers';
+export { Tty } from './tty';
 export type {
   EventAbi,
   EvtchnHypercalls,
@@ -30,3 +33,4 @@ export type {
   Word,
   Words,
 } from './vcpu';
+export { WaitQueue } from './wait-queue';

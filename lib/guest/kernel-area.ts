@@ -46,7 +46,10 @@ export const KERNEL_BLOCK: StructLayout = structLayout('x86_64', 'kernel', {
   lock_wanted: 'uint32',
   /** Its ticket for that lock. Means nothing while lock_wanted is 0. */
   ticket_wanted: 'uint32',
-  pad1: { type: 'uint32', count: 11 },
+  /** Of vCPU 0: ticket locks of the writers and of the readers of the domain's console. */
+  console_out_lock: 'uint32',
+  console_in_lock: 'uint32',
+  pad1: { type: 'uint32', count: 9 },
 
   // The timers, by number. The owner's.
   /** System time in ns; 0: not armed. */
@@ -73,6 +76,8 @@ export const AWAITED = offsetOf('awaited');
 export const KICK_PORT = offsetOf('kick_port');
 export const LOCK_WANTED = offsetOf('lock_wanted');
 export const TICKET_WANTED = offsetOf('ticket_wanted');
+export const CONSOLE_OUT_LOCK = offsetOf('console_out_lock');
+export const CONSOLE_IN_LOCK = offsetOf('console_in_lock');
 export const TIMER_DEADLINE = offsetOf('timer_deadline');
 export const TIMER_PERIOD = offsetOf('timer_period');
 export const TIMER_NEXT = offsetOf('timer_next');

@@ -1,0 +1,72 @@
+/**
+ * One domain's console as the console daemon serves it: output from the domain's ring to the host, what was typed from the
+ * host into the domain's ring.
+ *
+ * The page is the domain's: whatever stands in it can end this console, and no other. Typed bytes wait with the host
+ * until the domain makes room, so a domain that does not read holds up nobody.
+ *
+ * @source tools/console/daemon/io.c (buffer_append, handle_tty_read)
+ */
+import { XENCONSOLE } from '../abi';
+import { type ByteRing, RING_CORRUPT } from '../guest/byte-ring';
+import type { ConsolePage } from '../guest/console-page';
+
+/** Bytes moved at once: no ring holds more. */
+const PORTION_BYTES = 2048;
+
+export class ServedConsole {
+  private readonly portion = new Uint8Array(PORTION_BYTES);
+  private cutOff = false;
+
+  /**
+   * @param page - the domain's, as mapped by the daemon
+   * @param typed - from the host
+   * @param notify - sends an event to the domain
+   * @param emit - passes output on to the host; borrowed until it returns
+   */
+  constructor(
+    private readonly page: ConsolePage,
+    private readonly typed: ByteRing,
+    private readonly notify: () => void,
+    private readonly emit: (bytes: Uint8Array) => void,
+  ) {}
+
+  /** Tells the domain that somebody listens. */
+  connect(): void {
+    this.page.setConnection(XENCONSOLE.XENCONSOLE_CONNECTED);
+    this.notify();
+  }
+
+  /** False once the ring was found corrupt: the console is out of service for good. */
+  get inService(): boolean {
+    return !this.cutOff;
+  }
+
+  /**
+   * Moves what there is, at most a ring full in each direction. Once per event is enough: the domain sends another when it has
+   * written more, and when it has made room for more.
+   */
+  serve(): void {
+    if (this.cutOff) return;
+    const { page, portion } = this;
+    const taken = page.out.take(portion);
+    if (taken > 0) this.emit(portion.subarray(0, taken));
+    const brought = taken === RING_CORRUPT ? RING_CORRUPT : this.feed();
+    if (taken === RING_CORRUPT || brought === RING_CORRUPT) this.disconnect();
+    else if (taken > 0 || brought > 0) this.notify();
+  }
+
+  /** The room cannot shrink while we fill it; should the domain pretend so, what does not fit is its loss. */
+  private feed(): number {
+    const { page, portion, typed } = this;
+    const room = page.in.room();
+    if (room <= 0) return room;
+    const count = typed.take(portion.subarray(0, room));
+    return count <= 0 ? 0 : page.in.put(portion.subarray(0, count));
+  }
+
+  private disconnect(): void {
+    this.cutOff = true;
+    this.page.setConnection(XENCONSOLE.XENCONSOLE_DISCONNECTED);
+  }
+}
