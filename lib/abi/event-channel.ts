@@ -99,6 +99,9 @@ export const ECS = {
   ECS_IPI,
 } as const;
 
+/** What people call the states, by number. */
+export const ECS_NAMES = ['free', 'reserved', 'unbound', 'interdomain', 'PIRQ', 'VIRQ', 'IPI'] as const;
+
 /** What the toolstack chooses where the user does not. */
 export const TOOLSTACK_DEFAULTS = {
   /** Highest port of an ordinary domain, inclusive. */

@@ -19,9 +19,10 @@ import { type Estimate, type ExploreFailure, estimateOf, INTERRUPTED, type Outco
 import { replayCommand } from '../report/command';
 import { describeFailure, type ExploreResult, explore, replaySetting } from '../report/explore-result';
 import { formatTraceFile } from '../report/trace-file';
+import { addDumpOption, checkDump, type DumpOption } from './dump-file';
 import { addScenarioOptions, addSeedOption, integerFrom, type ScenarioOptions } from './options';
 import { checkFolder } from './page-file';
-import { checkPictures, type PictureFiles, writeExplorePictures } from './pictures';
+import { checkPictures, type PictureFiles, writeExplorePictures, writeFailureDump } from './pictures';
 import { ProgressLine } from './progress-line';
 import { interruptible, locateScenario } from './run';
 import { alignColumns } from './table';
@@ -33,7 +34,7 @@ const INTERRUPTED_STATUS = 130;
 /** Of an outcome in the list; longer ones are cut. */
 const LONGEST_OUTCOME = 60;
 
-interface ExploreCommandOptions extends ScenarioOptions, PictureFiles {
+interface ExploreCommandOptions extends ScenarioOptions, PictureFiles, DumpOption {
   readonly strategy: StrategyName;
   readonly memoryModel?: 'sc' | 'tso';
   readonly hypercalls?: (typeof HYPERCALL_STEPS)[number];
@@ -57,7 +58,7 @@ export function registerExplore(program: Command): void {
     .command('explore')
     .description('search the interleavings of a scenario for one that fails')
     .argument('<scenario>', 'a .ts or .js file, or the name of a shipped example');
-  addSeedOption(addScenarioOptions(command))
+  addDumpOption(addSeedOption(addScenarioOptions(command)))
     .addOption(new Option('--strategy <name>', 'which interleaving comes next').choices(STRATEGIES).default('dpor'))
     .addOption(new Option('--memory-model <name>', 'order of plain accesses; default sc').choices(MEMORY_MODELS))
     .addOption(
@@ -87,6 +88,7 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
   const file = locateScenario(given);
   checkFolder(options.trace, 'trace');
   checkPictures(options);
+  checkDump(options);
   try {
     const result = await usage(() =>
       explore(file, {
@@ -101,7 +103,8 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
     }
     const setting = replaySetting(exploreOptions(options));
     await usage(() => writeExplorePictures(options, { given, file, setting }, result));
-    process.stdout.write(options.json ? `${toJson(jsonOf(result))}\n` : report(given, result, options));
+    const notes = await usage(() => writeFailureDump(options, { given, file, setting }, result));
+    process.stdout.write(options.json ? `${toJson(jsonOf(result))}\n` : report(given, result, options, notes));
     if (result.failure !== null) process.exitCode = FAILED;
     else if (result.incomplete === INTERRUPTED) process.exitCode = INTERRUPTED_STATUS;
   } finally {
@@ -145,7 +148,12 @@ function estimateText({ explored, executionsLeft, bound }: Estimate): string {
 }
 
 /** The report for people. */
-function report(given: string, result: ExploreResult, options: ExploreCommandOptions): string {
+function report(
+  given: string,
+  result: ExploreResult,
+  options: ExploreCommandOptions,
+  notes: readonly string[],
+): string {
   const paint = painter(process.stdout);
   const { failure } = result;
   const lines: string[] = [];
@@ -164,7 +172,7 @@ function report(given: string, result: ExploreResult, options: ExploreCommandOpt
   lines.push(...coverLines(result, options.list));
   if (failure !== null) {
     const command = replayCommand(given, replaySetting(exploreOptions(options)), failure.token);
-    lines.push('', describeFailure(failure, command, chartOptions(process.stdout, options.verbose)));
+    lines.push('', describeFailure(failure, command, chartOptions(process.stdout, options.verbose)), ...notes);
   }
   return `${lines.join('\n')}\n`;
 }

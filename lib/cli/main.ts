@@ -12,6 +12,7 @@ import { ScenarioError } from '../engine/errors';
 import { registerBench } from './bench';
 import { registerExamples } from './examples';
 import { registerExplore } from './explore';
+import { registerInspect } from './inspect';
 import { registerLayout } from './layout';
 import { packageVersion } from './package-root';
 import { registerReplay } from './replay';
@@ -42,6 +43,7 @@ export function createProgram(): Command {
   registerStress(program);
   registerExplore(program);
   registerReplay(program);
+  registerInspect(program);
   registerLayout(program);
   registerExamples(program);
   registerBench(program);

@@ -1,4 +1,4 @@
-/** The pictures that explore and replay write on request: the page (`--html`) and trace events (`--perfetto`). */
+/** What explore and replay write on request: the page (`--html`), trace events (`--perfetto`), a dump (`--dump`). */
 import { writeFileSync } from 'node:fs';
 import { findPassing } from '../explore/neighbour';
 import { type ReplayOptions, type ReplayResult, replay } from '../explore/replay';
@@ -8,6 +8,7 @@ import type { ExploreResult } from '../report/explore-result';
 import type { PageExecution } from '../report/page-data';
 import { pageExecution } from '../report/page-execution';
 import { formatTraceEvents } from '../report/trace-events';
+import { type DumpOption, dumpTo } from './dump-file';
 import { checkFolder, writePage } from './page-file';
 
 /** A scenario, and how its schedules are executed again. */
@@ -50,6 +51,21 @@ export async function writeExplorePictures(
   if (html === undefined) return;
   if (failure !== null) executions.push(...(await nearestPassing(subject, failure.token)));
   writePage(html, { title: scenario, executions });
+}
+
+/**
+ * The machine as the failure left it, where wanted: its schedule is executed once more.
+ * @returns lines for the report
+ */
+export async function writeFailureDump(
+  { dump }: DumpOption,
+  subject: PageSubject,
+  { failure }: Pick<ExploreResult, 'failure'>,
+): Promise<readonly string[]> {
+  if (dump === undefined || failure === null) return [];
+  const { onDump, notes } = dumpTo(dump);
+  await replay(subject.file, failure.token, { ...replayOptions(subject), onDump });
+  return notes;
 }
 
 function writeTraceEvents(file: string | undefined, [execution]: readonly PageExecution[]): void {

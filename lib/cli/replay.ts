@@ -6,11 +6,12 @@
 import { readFileSync, statSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { MEMORY_MODELS } from '../explore/options';
-import { REPLAY_ENGINES, type ReplayEngine, type ReplayResult, replay } from '../explore/replay';
+import { REPLAY_ENGINES, type ReplayEngine, type ReplayOptions, type ReplayResult, replay } from '../explore/replay';
 import { chart } from '../report/chart';
 import type { ReplaySetting } from '../report/command';
 import { summarise } from '../report/summary';
 import { parseTraceFile } from '../report/trace-file';
+import { addDumpOption, checkDump, type DumpOption, dumpTo } from './dump-file';
 import { toJson, usage } from './explore';
 import { addScenarioOptions, integerFrom } from './options';
 import { checkPictures, failureOf, type PageSubject, type PictureFiles, writeReplayPictures } from './pictures';
@@ -21,7 +22,7 @@ import { UsageError } from './usage-error';
 const FAILED = 1;
 const INTERRUPTED = 130;
 
-interface ReplayCommandOptions extends ReplaySetting, PictureFiles {
+interface ReplayCommandOptions extends ReplaySetting, PictureFiles, DumpOption {
   readonly engine: ReplayEngine;
   readonly compare?: string;
   readonly verbose?: boolean;
@@ -35,7 +36,7 @@ export function registerReplay(program: Command): void {
     .description('execute one schedule of a scenario again, step by step')
     .argument('<scenario>', 'a .ts or .js file, or the name of a shipped example')
     .argument('<token>', 'what explore printed, or the file that explore --trace wrote');
-  addScenarioOptions(command)
+  addDumpOption(addScenarioOptions(command))
     .addOption(new Option('--memory-model <name>', 'as given to explore; the token has it').choices(MEMORY_MODELS))
     .option('--max-steps <n>', 'steps after which the execution counts as a livelock', integerFrom(1))
     .addOption(new Option('--engine <name>', 'who executes the vCPUs').choices(REPLAY_ENGINES).default('inline'))
@@ -56,14 +57,17 @@ async function replayCommand(given: string, source: string, options: ReplayComma
     throw new UsageError('--compare is for the page: give --html <file> as well');
   }
   checkPictures(options);
+  checkDump(options);
   try {
-    const executed = await usage(() => execute(given, source, options, interrupt.signal));
+    const dump = dumpTo(options.dump);
+    const executed = await usage(() => execute(given, source, options, interrupt.signal, dump.onDump));
     const { result } = executed;
     await usage(async () => {
       const compared = compare === undefined ? undefined : await execute(given, compare, options, interrupt.signal);
       await writeReplayPictures(options, executed.subject, executed.token, result, compared);
     });
-    process.stdout.write(options.json ? `${toJson(result)}\n` : report(result, options.verbose));
+    const lines = dump.notes.map((note) => `${note}\n`).join('');
+    process.stdout.write(options.json ? `${toJson(result)}\n` : report(result, options.verbose) + lines);
     if (result.failure !== null) process.exitCode = FAILED;
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
@@ -84,13 +88,14 @@ async function execute(
   source: string,
   options: ReplayCommandOptions,
   signal: AbortSignal,
+  onDump?: ReplayOptions['onDump'],
 ): Promise<Executed> {
   const { token, setting } = readSource(source);
   const { engine, memoryModel, vcpus = setting.vcpus, abi = setting.abi, maxSteps = setting.maxSteps } = options;
   const { events = setting.events } = options;
   const args = options.args === undefined ? setting.args : options.args;
   const file = locateScenario(given);
-  const result = await replay(file, token, { engine, vcpus, abi, events, args, maxSteps, signal });
+  const result = await replay(file, token, { engine, vcpus, abi, events, args, maxSteps, signal, onDump });
   if (memoryModel !== undefined && memoryModel !== result.trace.memoryModel) {
     throw new UsageError(`the token is of memory model ${result.trace.memoryModel}, not ${memoryModel}`);
   }

@@ -10,6 +10,7 @@ import { type Command, Option } from 'commander';
 import type { RunResult } from '../engine/run-result';
 import { type OutputLine, type RunOptions, run } from '../engine/threads';
 import { RUN_ONCE_ENGINES, type RunOnceOptions, runOnce } from '../explore/run-once';
+import { addDumpOption, checkDump, type DumpOption, dumpTo } from './dump-file';
 import { addScenarioOptions, addSeedOption, integerFrom, type ScenarioOptions } from './options';
 import { PACKAGE_ROOT } from './package-root';
 import { ProgressLine } from './progress-line';
@@ -22,7 +23,7 @@ const INTERRUPTED = 130;
 /** A run longer than this shows that it lives. */
 const PROGRESS_AFTER_MS = 2000;
 
-interface RunCommandOptions extends ScenarioOptions {
+interface RunCommandOptions extends ScenarioOptions, DumpOption {
   readonly engine: 'threads' | (typeof RUN_ONCE_ENGINES)[number];
   readonly seed?: number;
   readonly watchdog?: number;
@@ -37,7 +38,7 @@ export function registerRun(program: Command): void {
     .command('run')
     .description('run a scenario: freely, a worker thread per vCPU, or once under a deterministic engine')
     .argument('<scenario>', 'a .ts or .js file, or the name of a shipped example');
-  addSeedOption(addScenarioOptions(command))
+  addDumpOption(addSeedOption(addScenarioOptions(command)))
     .addOption(
       new Option('--engine <name>', 'who executes the vCPUs')
         .choices(['threads', ...RUN_ONCE_ENGINES])
@@ -58,15 +59,17 @@ export function locateScenario(given: string): string {
 }
 
 async function runCommand(given: string, options: RunCommandOptions): Promise<void> {
+  checkDump(options);
   const interrupt = interruptible();
   const progress = new ProgressLine(process.stderr);
   try {
     const { signal } = interrupt;
+    const { onDump, notes } = dumpTo(options.dump);
     const result = await (options.engine === 'threads'
-      ? runFreely(given, options, progress, signal)
-      : runStepwise(given, options, options.engine, progress, signal));
+      ? runFreely(given, options, progress, { signal, onDump })
+      : runStepwise(given, options, options.engine, progress, { signal, onDump }));
     progress.clear();
-    process.stdout.write(options.json ? `${toJson(result)}\n` : report(result));
+    process.stdout.write(options.json ? `${toJson(result)}\n` : report(result, notes));
     if (result.failure !== null) process.exitCode = FAILED;
     if (interrupt.signal.aborted) process.exitCode = INTERRUPTED;
   } finally {
@@ -79,11 +82,11 @@ function runFreely(
   given: string,
   options: RunCommandOptions,
   progress: ProgressLine,
-  signal: AbortSignal,
+  common: Pick<RunOptions, 'signal' | 'onDump'>,
 ): Promise<RunResult> {
   return run(locateScenario(given), {
     ...runOptions(options),
-    signal,
+    ...common,
     ...(options.json ? {} : printLines(progress)),
     onProgress: (snapshot) => {
       if (snapshot.elapsedMs >= PROGRESS_AFTER_MS) progress.show(progressText(snapshot));
@@ -97,7 +100,7 @@ function runStepwise(
   options: RunCommandOptions,
   engine: RunOnceOptions['engine'],
   progress: ProgressLine,
-  signal: AbortSignal,
+  common: Pick<RunOptions, 'signal' | 'onDump'>,
 ): Promise<RunResult> {
   for (const option of ['memory', 'wait'] as const) {
     if (options[option] !== undefined)
@@ -113,7 +116,7 @@ function runStepwise(
     args,
     seed,
     watchdogMs: watchdog,
-    signal,
+    ...common,
     onLog,
   });
 }
@@ -149,8 +152,11 @@ export function printLines(progress: ProgressLine): Pick<RunOptions, 'onConsole'
   return { onConsole: (line) => print(line, '|'), onLog: (line) => print(line, '·') };
 }
 
-/** The report for people. */
-export function report(result: RunResult): string {
+/**
+ * The report for people.
+ * @param notes - lines that go with a failure
+ */
+export function report(result: RunResult, notes: readonly string[] = []): string {
   const paint = painter(process.stdout);
   const [heading = '', ...rows] = vcpuTable(result);
   const [failure, ...frames] = failureLines(result);
@@ -161,7 +167,7 @@ export function report(result: RunResult): string {
     '',
     ...exitLines(result),
     `${result.scenario} on ${result.engine}: ${formatNs(result.elapsedMs * 1e6)}, seed ${result.seed}`,
-    ...(failure === undefined ? [] : ['', paint('red', failure), ...frames]),
+    ...(failure === undefined ? [] : ['', paint('red', failure), ...frames, ...notes]),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import type { StressProgress } from '../engine/threads/stress';
 import { type StressFailureReport, type StressResult, stress } from '../explore/stress';
 import { replayCommand } from '../report/command';
+import { addDumpOption, checkDump, type DumpOption, dumpTo } from './dump-file';
 import { addScenarioOptions, addSeedOption, integerFrom, parseDurationMs, type ScenarioOptions } from './options';
 import { ProgressLine } from './progress-line';
 import { interruptible, locateScenario } from './run';
@@ -17,7 +18,7 @@ import { fitTo, painter } from './terminal';
 const FAILED = 1;
 const INTERRUPTED = 130;
 
-interface StressCommandOptions extends ScenarioOptions {
+interface StressCommandOptions extends ScenarioOptions, DumpOption {
   readonly duration?: number;
   readonly iterations?: number;
   readonly chaos?: boolean;
@@ -35,7 +36,7 @@ export function registerStress(program: Command): void {
     .command('stress')
     .description('run a scenario over and over on free-running threads, until it fails')
     .argument('<scenario>', 'a .ts or .js file, or the name of a shipped example');
-  addSeedOption(addScenarioOptions(command))
+  addDumpOption(addSeedOption(addScenarioOptions(command)))
     .option('--duration <time>', 'how long, such as 500ms, 30s, 5m; default 10s', parseDurationMs)
     .option('--iterations <n>', 'how often', integerFrom(1))
     .option('--chaos', 'delay accesses at random, so that narrow windows open')
@@ -50,7 +51,9 @@ export function registerStress(program: Command): void {
 async function stressCommand(given: string, options: StressCommandOptions): Promise<void> {
   const interrupt = interruptible();
   const progress = new ProgressLine(process.stderr);
-  const { duration, watchdog, memory, json, ...others } = options;
+  const { duration, watchdog, memory, json, dump, ...others } = options;
+  checkDump(options);
+  const { onDump, notes } = dumpTo(dump);
   try {
     const result = await stress(locateScenario(given), {
       ...others,
@@ -58,10 +61,11 @@ async function stressCommand(given: string, options: StressCommandOptions): Prom
       ...(watchdog === undefined ? {} : { watchdogMs: watchdog }),
       ...(memory === undefined ? {} : { memoryLimitMb: memory }),
       signal: interrupt.signal,
+      onDump,
       onProgress: (snapshot) => progress.show(progressText(snapshot)),
     });
     progress.clear();
-    process.stdout.write(json ? `${JSON.stringify(result)}\n` : report(result, given, options));
+    process.stdout.write(json ? `${JSON.stringify(result)}\n` : report(result, given, options, notes));
     if (result.failures.length > 0) process.exitCode = FAILED;
     else if (result.interrupted) process.exitCode = INTERRUPTED;
   } finally {
@@ -76,7 +80,7 @@ function progressText({ iterations, elapsedMs, iterationsPerSecond, failures }: 
 }
 
 /** The report for people. */
-function report(result: StressResult, given: string, options: StressCommandOptions): string {
+function report(result: StressResult, given: string, options: StressCommandOptions, notes: readonly string[]): string {
   const { scenario, iterations, elapsedMs, iterationsPerSecond, failures, seed, chaos, interrupted } = result;
   const paint = painter(process.stdout);
   const held = failures.length === 0;
@@ -87,6 +91,7 @@ function report(result: StressResult, given: string, options: StressCommandOptio
     `${count(iterations)} iterations, ${formatNs(elapsedMs * 1e6)}, ${count(iterationsPerSecond)}/s`,
     ...(interrupted ? ['interrupted'] : []),
     ...failures.flatMap((failure) => ['', ...failureLines(failure, given, options)]),
+    ...notes,
   ];
   return `${lines.join('\n')}\n`;
 }

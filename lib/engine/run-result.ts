@@ -1,5 +1,7 @@
 /** What a run comes to: data, the same for every engine, and what `run --json` prints. */
 
+import type { DomainState } from './snapshot/summary';
+
 /** Why a domain ended. */
 export type ExitReason =
   /** Every guest function returned. */
@@ -47,6 +49,8 @@ export interface DomainExit {
   readonly vcpu?: number;
   /** The first cause, if it is an error; its stack shows the user's own files. */
   readonly cause?: ErrorData;
+  /** How it was then, if it ended badly. */
+  readonly state?: DomainState;
 }
 
 export interface VcpuResult {
@@ -92,9 +96,14 @@ export interface RunResult {
 /** Ends that are no failure. */
 export const GOOD_ENDS: readonly ExitReason[] = ['completed', 'stopped', 'poweroff', 'reboot', 'suspend', 'soft_reset'];
 
+/** Whether a domain neither completed nor shut down in good order. */
+export function isBadExit({ reason }: DomainExit): boolean {
+  return !GOOD_ENDS.includes(reason);
+}
+
 /** The first domain that neither completed nor shut down in good order, as the run's failure. */
 export function failureOfDomains(domains: readonly DomainResult[]): RunFailure | null {
-  const failed = domains.find(({ exit }) => !GOOD_ENDS.includes(exit.reason));
+  const failed = domains.find(({ exit }) => isBadExit(exit));
   if (failed === undefined) return null;
   const { reason, message, vcpu, cause } = failed.exit;
   return {

@@ -1,6 +1,7 @@
 /** The logs of all vCPUs of a failed iteration as one text: a line per access, in the order of the log's clock. */
 import { Op, opName } from '../engine/inline/ops';
 import type { MachinePlan } from '../engine/machine-plan';
+import type { LastAccesses } from '../engine/snapshot/dump-file';
 import { hypercallNumber, type LoggedAccess, LogKind, type VcpuLog } from '../engine/threads/stress';
 import { kernelRanges } from '../guest/kernel-area';
 import { hypercallNames } from '../hypervisor/hypercall-names';
@@ -9,17 +10,21 @@ import { AddressNames, domainRanges } from '../memory/names';
 
 /** So many of the last ones are told. */
 const MOST_LINES = 200;
+/** In a dump, of each vCPU. */
+const MOST_OF_VCPU = 64;
 const RETURNS_NOTHING: readonly number[] = [Op.WRITE8, Op.WRITE32, Op.STORE8, Op.STORE32];
 
 /** A vCPU, with the names of its domain's memory. */
 interface Speaker {
+  readonly domain: string;
+  readonly vcpu: number;
   readonly name: string;
   readonly names: AddressNames;
 }
 
 export function accessLines(plan: MachinePlan, logs: readonly VcpuLog[]): string[] {
   const speakers = speakersOf(plan);
-  const hypercalls = new Map(hypercallNames().map((name) => [hypercallNumber(name), name]));
+  const hypercalls = hypercallsByNumber();
   const width = Math.max(...speakers.map(({ name }) => name.length));
   const all = logs.flatMap(({ vcpu, accesses }) => accesses.map((access) => ({ access, speaker: speakers[vcpu] })));
   // Stable: accesses of one vCPU keep their order.
@@ -28,6 +33,27 @@ export function accessLines(plan: MachinePlan, logs: readonly VcpuLog[]): string
     const text = speaker === undefined ? '' : describe(access, speaker.names, hypercalls);
     return `${String(access.tick).padStart(5)}  ${(speaker?.name ?? '').padEnd(width)}  ${text}`;
   });
+}
+
+/** The same for a dump: by vCPU, the last ones of each. */
+export function accessesByVcpu(plan: MachinePlan, logs: readonly VcpuLog[]): LastAccesses[] {
+  const speakers = speakersOf(plan);
+  const hypercalls = hypercallsByNumber();
+  return logs.flatMap(({ vcpu, missing, accesses }) => {
+    const speaker = speakers[vcpu];
+    if (speaker === undefined) return [];
+    const last = accesses.slice(-MOST_OF_VCPU);
+    return {
+      domain: speaker.domain,
+      vcpu: speaker.vcpu,
+      missing: missing + accesses.length - last.length,
+      accesses: last.map((access) => `tick ${access.tick}: ${describe(access, speaker.names, hypercalls)}`),
+    };
+  });
+}
+
+function hypercallsByNumber(): ReadonlyMap<number, string> {
+  return new Map(hypercallNames().map((name) => [hypercallNumber(name), name]));
 }
 
 function speakersOf(plan: MachinePlan): Speaker[] {
@@ -44,7 +70,7 @@ function speakersOf(plan: MachinePlan): Speaker[] {
     const library = kernelRanges(vcpus, frames * PAGE_BYTES);
     const names = new AddressNames([...ranges.slice(0, -1), ...library, ...ranges.slice(-1)]);
     const prefix = plan.domains.length > 1 ? `${name}/` : '';
-    return Array.from({ length: vcpus }, (_, vcpu) => ({ name: `${prefix}vCPU ${vcpu}`, names }));
+    return Array.from({ length: vcpus }, (_, vcpu) => ({ domain: name, vcpu, name: `${prefix}vCPU ${vcpu}`, names }));
   });
 }
 

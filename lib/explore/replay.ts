@@ -2,8 +2,10 @@
 import type { EngineFailure, FailureKind } from '../engine/inline/inline-engine';
 import type { ScenarioOptions } from '../engine/machine-plan';
 import type { Scenario } from '../engine/scenario';
+import type { Dump } from '../engine/snapshot/dump-file';
 import { executeOnThreads } from './on-threads';
 import { ExploreOptionError } from './options';
+import { dumpOfTrace } from './replay-dump';
 import { decodeToken } from './schedule';
 import { resolveSubject } from './subject';
 import { type Trace, traceSchedule } from './trace';
@@ -24,6 +26,8 @@ export interface ReplayOptions extends ScenarioOptions {
   readonly hardwareSteps?: number;
   /** As given to explore. */
   readonly watchdogMs?: number;
+  /** Called once if the execution fails: the machine when it was done. */
+  readonly onDump?: (dump: Dump) => void;
 }
 
 export interface ReplayResult {
@@ -68,12 +72,18 @@ export async function replay(
     trace = { ...trace, steps: trace.steps.slice(0, onThreads.steps.length) };
   }
   const vcpus = subject.plan.domains.reduce((sum, { config }) => sum + config.vcpus, 0);
+  const told = failure && describeFailure(failure, trace);
+  if (told !== null) {
+    const { plan } = subject;
+    const { domains } = traced;
+    options.onDump?.(dumpOfTrace({ plan, engine, seed: schedule.seed, trace, failure: told, domains }));
+  }
   return {
     scenario: subject.plan.scenario.name,
     engine,
     followed: divergedAt < 0,
     divergedAt: divergedAt < 0 ? null : divergedAt + 1,
-    failure: failure && describeFailure(failure, trace),
+    failure: told,
     results: results.slice(0, vcpus),
     preemptions,
     trace,

@@ -14,16 +14,22 @@ import {
   type DomainResult,
   type ExitReason,
   errorData,
+  isBadExit,
   type RunFailure,
   type RunResult,
 } from '../engine/run-result';
 import type { Scenario } from '../engine/scenario';
 import { mapStack } from '../engine/scenario-source';
+import { makeDump } from '../engine/snapshot/dump';
+import type { Dump } from '../engine/snapshot/dump-file';
+import type { DomainSnapshot } from '../engine/snapshot/schema';
+import { summarise } from '../engine/snapshot/summary';
 import type { OutputLine } from '../engine/threads';
 import { Cause, causeWord, shutdownExit } from '../engine/threads/exits';
 import { readPair } from '../hypervisor/pairs';
 import { CHANNEL, VCPU_RUNSTATE_TIME } from '../hypervisor/state-layout';
 import { DEFAULT_WATCHDOG_MS, endless, OutOfTime, withinTime } from './guest-time';
+import { stateOf } from './machine-state';
 import { executeOnThreads } from './on-threads';
 import { recordSchedule, ScriptStrategy } from './script';
 import { resolveSubject, type Subject } from './subject';
@@ -37,6 +43,8 @@ export interface RunOnceOptions extends ScenarioOptions {
   readonly signal?: AbortSignal;
   /** Longest time (ms) the execution may take; 0: no limit. */
   readonly watchdogMs?: number;
+  /** Called once if the run fails: the machine's state then. */
+  readonly onDump?: (dump: Dump) => void;
   /** Called for each line of vcpu.log and of the console. */
   readonly onLog?: (line: OutputLine) => void;
 }
@@ -59,12 +67,16 @@ export async function runOnce(scenario: string | Scenario, options: RunOnceOptio
     const schedule = { memoryModel: 'sc', seed, ...run.schedule } as const;
     ({ failure } = await executeOnThreads(subject, schedule, LIMITS, options, signal));
   }
-  return run.result(failure, Math.round(performance.now() - startedMs));
+  const result = run.result(failure, Math.round(performance.now() - startedMs));
+  if (result.failure !== null) options.onDump?.(run.dump(result));
+  return result;
 }
 
 class SingleRun implements MachineTracer {
   schedule: { readonly actors: readonly number[]; readonly choices: readonly number[] } = { actors: [], choices: [] };
   stuck = false;
+  /** The machine's domains when it failed. */
+  private state: readonly DomainSnapshot[] = [];
   private readonly machine: InlineMachine;
   private readonly vcpus;
   private readonly upcalls: number[] = [];
@@ -108,6 +120,7 @@ class SingleRun implements MachineTracer {
       failure = { kind: 'livelock', message: endless(who, watchdogMs), actor };
     }
     this.schedule = recordSchedule(engine.state);
+    if (failure !== null) this.state = stateOf(this.machine);
     return failure;
   }
 
@@ -164,6 +177,10 @@ class SingleRun implements MachineTracer {
     };
   }
 
+  dump(result: RunResult): Dump {
+    return makeDump({ result, systemTime: null, domains: this.state, lastAccesses: null });
+  }
+
   private domainResult(name: string, id: number, failure: EngineFailure | null): DomainResult {
     const { state } = this.machine.engine;
     const vcpus = this.vcpus.flatMap((vcpu, actor) => {
@@ -183,7 +200,9 @@ class SingleRun implements MachineTracer {
         runningNs: this.stuck ? 0 : time(RUNSTATE_running),
       };
     });
-    return { id, name, exit: this.exitOf(name, id, failure), vcpus };
+    const exit = this.exitOf(name, id, failure);
+    const seen = isBadExit(exit) ? this.state.find((domain) => domain.id === id) : undefined;
+    return { id, name, exit: seen === undefined ? exit : { ...exit, state: summarise(seen) }, vcpus };
   }
 
   private exitOf(name: string, id: number, failure: EngineFailure | null): DomainExit {

@@ -1,6 +1,10 @@
 /** `stress`: runs a scenario over and over on free-running threads until it fails or the time is up. */
+
+import type { MachinePlan } from '../engine/machine-plan';
 import { resolveScenario } from '../engine/resolve-scenario';
 import type { Scenario } from '../engine/scenario';
+import { makeDump } from '../engine/snapshot/dump';
+import type { Dump } from '../engine/snapshot/dump-file';
 import {
   checkStressOptions,
   planStress,
@@ -9,17 +13,19 @@ import {
   stressPlan,
   type StressOptions as ThreadStressOptions,
 } from '../engine/threads/stress';
-import { accessLines } from './access-lines';
+import { accessesByVcpu, accessLines } from './access-lines';
 import { failsTheSameWay, type Reconstruction, reconstruct } from './reconstruct';
 import { resolveSubject, type Subject } from './subject';
 
 export interface StressOptions extends ThreadStressOptions {
   /** Search for a schedule that fails as the threads did. Default true. It takes some seconds at most. */
   readonly reconstruct?: boolean;
+  /** Called once if an iteration fails: the machine in the first one that did. */
+  readonly onDump?: (dump: Dump) => void;
 }
 
 /** An iteration that failed. */
-export interface StressFailureReport extends Omit<StressFailure, 'logs' | 'threadsOnly'> {
+export interface StressFailureReport extends Omit<StressFailure, 'logs' | 'domains' | 'threadsOnly'> {
   /** Replays it under a deterministic engine; null if no schedule was found that fails this way. */
   readonly token: string | null;
   /** How it was found, in one line; or why it was not. */
@@ -44,7 +50,10 @@ export interface StressResult extends Omit<StressRunResult, 'failures'> {
 export async function stress(scenario: string | Scenario, options: StressOptions = {}): Promise<StressResult> {
   const checked = checkStressOptions(options);
   const { subject, source } = await resolveScenario(scenario);
-  const result = await stressPlan(planStress(subject, checked), source, checked);
+  const plan = planStress(subject, checked);
+  const result = await stressPlan(plan, source, checked);
+  const [first] = result.failures;
+  if (first !== undefined) options.onDump?.(dumpOf(plan, first));
   const searched = options.reconstruct === false ? undefined : await resolveSubject(scenario, options);
   const failures: StressFailureReport[] = [];
   for (const failure of result.failures) failures.push(await report(failure, failures, searched));
@@ -56,13 +65,21 @@ async function report(
   earlier: readonly StressFailureReport[],
   subject: Subject | undefined,
 ): Promise<StressFailureReport> {
-  const { logs, threadsOnly, ...found } = failure;
+  const { logs, domains: _, threadsOnly, ...found } = failure;
   if (subject === undefined) return { ...found, token: null, reconstruction: 'not searched for' };
   const like = earlier.find(({ kind, message }) => failsTheSameWay(failure, { kind, message }));
   if (like !== undefined) return { ...found, token: like.token, reconstruction: `as iteration ${like.iteration}` };
   const schedule = await reconstruct(subject, failure);
   const log = schedule.token === null ? { log: accessLines(subject.plan, logs) } : {};
   return { ...found, token: schedule.token, reconstruction: describe(schedule), ...log };
+}
+
+function dumpOf(plan: MachinePlan, failure: StressFailure): Dump {
+  const { kind, message, domain, vcpu, stack, seed, domains, logs } = failure;
+  const cause = stack === undefined ? {} : { cause: { name: 'Error', message, stack } };
+  const told = { kind, message, ...(domain && { domain }), ...(vcpu === undefined ? {} : { vcpu }), ...cause };
+  const result = { scenario: plan.scenario.name, engine: 'stress', seed, failure: told, domains: [] };
+  return makeDump({ result, systemTime: null, domains, lastAccesses: accessesByVcpu(plan, logs) });
 }
 
 function describe(schedule: Reconstruction): string {

@@ -8,8 +8,10 @@ import { InlineMachine, type MachineSetup, type MarkKind } from '../engine/inlin
 import { LOG_EXTRA, LOG_OPERAND, LOG_RESULT, RECORD } from '../engine/inline/operation-log';
 import { ACCESS, isBracket, KIND_BITS, KIND_MASK, NARROW, Op, opName, WRITES } from '../engine/inline/ops';
 import { BUNDLE_SCHEME, mapStack } from '../engine/scenario-source';
+import type { DomainSnapshot } from '../engine/snapshot/schema';
 import { DEFAULT_WATCHDOG_MS, endless, OutOfTime, withinTime } from './guest-time';
 import { MachineNames } from './machine-names';
+import { stateOf } from './machine-state';
 import type { Schedule } from './schedule';
 import { ScriptStrategy, type ScriptWatcher } from './script';
 import type { Subject } from './subject';
@@ -36,6 +38,8 @@ export interface TracedExecution {
   /** What each program returned. */
   readonly results: readonly unknown[];
   readonly preemptions: number;
+  /** The machine when a failed execution was done. */
+  readonly domains: readonly DomainSnapshot[];
 }
 
 export interface TraceLimits extends Pick<MachineSetup, 'maxSteps' | 'hardwareSteps'> {
@@ -63,6 +67,7 @@ export function traceSchedule(subject: Subject, schedule: Schedule, limits: Trac
   let failure: EngineFailure | null = null;
   let results: unknown[] = [];
   let waiting: readonly TraceWait[] = [];
+  let domains: readonly DomainSnapshot[] = [];
   const { state } = machine.engine;
   const execute = () =>
     machine.engine.explore(script, {
@@ -70,6 +75,7 @@ export function traceSchedule(subject: Subject, schedule: Schedule, limits: Trac
         recorder.finish();
         failure = found && nameRace(found, recorder.steps, machine);
         waiting = waits.all();
+        if (found !== null) domains = stateOf(machine);
         results = machine.programs.map((_, actor) => ((state.done >>> actor) & 1 ? state.endValue(actor) : undefined));
         return true;
       },
@@ -81,6 +87,7 @@ export function traceSchedule(subject: Subject, schedule: Schedule, limits: Trac
     const actor = machine.engine.runningProgram;
     const who = actor < 0 ? "the scenario's check" : machine.actorName(actor);
     failure = { kind: 'livelock', message: endless(who, watchdogMs), actor };
+    domains = stateOf(machine);
   }
   const trace: Trace = {
     version: TRACE_VERSION,
@@ -94,7 +101,7 @@ export function traceSchedule(subject: Subject, schedule: Schedule, limits: Trac
     failure: failure && describeFailure(failure, notes),
     memory: memory.finish(),
   };
-  return { trace, failure, divergedAt: script.divergedAt, results, preemptions: recorder.preemptions };
+  return { trace, failure, divergedAt: script.divergedAt, results, preemptions: recorder.preemptions, domains };
 }
 
 function actorKind(machine: InlineMachine, actor: number): ActorKind {

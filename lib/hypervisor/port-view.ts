@@ -78,7 +78,8 @@ export class PortView {
     return Array.from({ length: pages }, (_, page) => this.peek.private(fifoAddress + FIFO_EVENT_ARRAY + page * 4));
   }
 
-  private eventWord(port: number): number {
+  /** Guest address of the port's event word; 0 if there is none. */
+  eventWord(port: number): number {
     const { fifoAddress } = this.domain;
     if (port >= this.peek.private(fifoAddress + FIFO_NUM_EVTCHNS)) return 0;
     const page = this.peek.private(fifoAddress + FIFO_EVENT_ARRAY + Math.floor(port / EVENT_WORDS_PER_PAGE) * 4);

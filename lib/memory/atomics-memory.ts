@@ -21,6 +21,8 @@ const WRITER = 1 << 31;
 export const WRITER_WAITS = 1 << 30;
 const WRITER_BITS = WRITER | WRITER_WAITS;
 const READERS = WRITER_WAITS - 1;
+/** The parts of a lock's word as masks. For onlookers: the code here uses constants of this module. */
+export const LOCK_MASKS = { WRITER, WRITER_WAITS, READERS } as const;
 /** Spins on a held lock before sleeping: critical sections are some hundred nanoseconds long. */
 const LOCK_SPINS = 200;
 /**

@@ -23,7 +23,7 @@ function logOf(vcpu: number, accesses: readonly LoggedAccess[], missing = 0): Vc
 }
 
 function failure(logs: readonly VcpuLog[], message = 'the sum is 1'): StressFailure {
-  return { iteration: 1, kind: 'assertion', message, seed: 1, threadsOnly: false, logs };
+  return { iteration: 1, kind: 'assertion', message, seed: 1, threadsOnly: false, logs, domains: [] };
 }
 
 /** vCPU 1 spins until vCPU 0 is ready; then both read the sum before either writes it. */

@@ -8,7 +8,7 @@ describe('the end of a run', () => {
     const { domains, failure } = await runScenario('sleepers');
     const message =
       'deadlock: vCPU 0 blocked in SCHEDOP_block; vCPU 1 blocked in SCHEDOP_poll on port 1, and nothing is left that could wake it';
-    expect(domains[0]?.exit).to.deep.equal({ reason: 'deadlock', message });
+    expect(domains[0]?.exit).to.include({ reason: 'deadlock', message });
     expect(failure).to.deep.equal({ kind: 'deadlock', message, domain: 'sleepers' });
     expect(domains[0]?.vcpus[2]?.result).to.equal('done');
   });
@@ -23,7 +23,7 @@ describe('the end of a run', () => {
         if (states === 'blocked,blocked,finished') controller.abort();
       },
     });
-    expect(domains[0]?.exit).to.deep.equal({ reason: 'aborted', message: 'aborted' });
+    expect(domains[0]?.exit).to.include({ reason: 'aborted', message: 'aborted' });
     expect(failure?.kind).to.equal('aborted');
   });
 

@@ -17,7 +17,7 @@ import { initialiseMachine } from '../../hypervisor/start-of-day';
 import { DOMAIN_VALID_EVTCHNS } from '../../hypervisor/state-layout';
 import { GuestAssertionError, toError } from '../errors';
 import { type GuestHooks, GuestVcpu } from '../guest-vcpu';
-import { checkInvariants, type Moment, type PreparedInvariants, prepareInvariants } from '../invariants';
+import { checkInvariants, type Moment, type Peek, type PreparedInvariants, prepareInvariants } from '../invariants';
 import { MachineView } from '../invariants/machine-view';
 import { StepBudget } from '../invariants/step-budget';
 import type { DomainPlan, MachinePlan } from '../machine-plan';
@@ -180,18 +180,27 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     scenario.check(checkContext(this.domains, args, resultsOf));
   }
 
+  /** The words of memory as they are now, without a step of anybody's. */
+  get peek(): Peek {
+    const peek = (kind: 'guest' | 'private') => {
+      const bases = new Map(this.plan.domains.map(({ config: { id } }) => [id, this.place(kind, id)]));
+      return (domainId: number, address: number): number => {
+        const place = bases.get(domainId);
+        if (place === undefined || address < 0 || address >= place.bytes) return 0;
+        return this.engine.peek32(ENGINE_BYTES + place.base + address);
+      };
+    };
+    return { guest: peek('guest'), private: peek('private') };
+  }
+
   /**
    * What the scenario's invariants have to say of an execution that stops, outside any execution.
    * @param events - of the execution; asked for if the invariants make use of them
    */
   brokenInvariant(when: Moment, events: () => EventSource): string | undefined {
-    const { invariants, engine } = this;
+    const { invariants } = this;
     if (invariants === undefined) return undefined;
-    const peek = (kind: 'guest' | 'private') => {
-      return (domainId: number, address: number) =>
-        engine.peek32(ENGINE_BYTES + this.place(kind, domainId).base + address);
-    };
-    const view = new MachineView(this.hypervisor, { guest: peek('guest'), private: peek('private') });
+    const view = new MachineView(this.hypervisor, this.peek);
     const history = invariants.usesHistory
       ? new EventHistory(events(), this.regions, (actor) => this.actorName(actor))
       : undefined;

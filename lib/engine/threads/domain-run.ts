@@ -7,6 +7,7 @@ import { VCPU_RUNSTATE_TIME } from '../../hypervisor/state-layout';
 import { toError } from '../errors';
 import type { DomainPlan } from '../machine-plan';
 import { type DomainExit, type DomainResult, type ErrorData, errorData, type VcpuResult } from '../run-result';
+import type { DomainState } from '../snapshot/summary';
 import { Cause, causeKind, causeVcpu, causeWord, shutdownExit } from './exits';
 import type { MachineThread } from './machine-thread';
 import type { GuestFailure, VcpuOutcome } from './vcpu-thread';
@@ -114,12 +115,13 @@ export class DomainRun {
     return this.outcomes.map((outcome) => (outcome?.kind === 'returned' ? outcome.result : undefined));
   }
 
-  result(): DomainResult {
+  /** @param state - how it was, if it ended badly */
+  result(state?: DomainState): DomainResult {
     const { config } = this.plan;
     return {
       id: config.id,
       name: this.name,
-      exit: this.exit(),
+      exit: { ...this.exit(), ...(state === undefined ? {} : { state }) },
       vcpus: this.outcomes.map((outcome, vcpu) => this.vcpuResult(vcpu, outcome)),
     };
   }

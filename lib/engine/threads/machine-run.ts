@@ -12,7 +12,14 @@ import { SHUTDOWN_crash } from '../../abi';
 import { StuckLockError } from '../../memory/patient-memory';
 import { toError } from '../errors';
 import type { MachinePlan } from '../machine-plan';
-import { type ErrorData, errorData, failureOfDomains, type RunFailure, type RunResult } from '../run-result';
+import {
+  type DomainExit,
+  type ErrorData,
+  errorData,
+  failureOfDomains,
+  type RunFailure,
+  type RunResult,
+} from '../run-result';
 import type { ScenarioSource } from '../scenario-source';
 import { checkContext } from '../toolstack';
 import { Crew, type CrewEvents } from './crew';
@@ -23,6 +30,7 @@ import { InputPump } from './input-pump';
 import { MachineHost } from './machine-host';
 import { OutputReader } from './output-reader';
 import type { WorkerPool } from './pool';
+import { PostMortem } from './post-mortem';
 import { progressOf } from './progress';
 import { brokenAtRest } from './resting-invariants';
 import type { CheckedRunOptions } from './run-options';
@@ -46,6 +54,7 @@ export class MachineRun implements CrewEvents {
   private readonly output: OutputReader;
   private readonly input: InputPump;
   private readonly watchdog: Watchdog;
+  private readonly postMortem: PostMortem;
   private readonly over: Promise<void>;
   private finish: () => void = () => {};
   /** Looks whether the daemons have come to rest, from when all other domains are over. */
@@ -71,6 +80,7 @@ export class MachineRun implements CrewEvents {
     const listens = plan.domains.some(({ config }) => config.privileged);
     this.input = new InputPump(this.host.machine.hypervisor, listens ? options.input : undefined);
     this.watchdog = new Watchdog(this.host.machine, options.watchdogMs);
+    this.postMortem = new PostMortem(this.host);
     this.over = new Promise((resolve) => {
       this.finish = resolve;
     });
@@ -108,6 +118,7 @@ export class MachineRun implements CrewEvents {
     this.drain();
     this.ended.push(domain);
     this.host.machine.clearStopMarks(domain.index);
+    this.postMortem.settled(domain);
     this.announceEnd(domain);
     if (this.ended.length === this.host.domains.length) this.finish();
     else this.seeDaemonsOut();
@@ -141,8 +152,14 @@ export class MachineRun implements CrewEvents {
 
   private abort(message: string): void {
     for (const domain of this.host.domains) {
-      if (!domain.settled) domain.end(causeWord(Cause.ABORTED), { reason: 'aborted', message });
+      if (!domain.settled) this.end(domain, causeWord(Cause.ABORTED), { reason: 'aborted', message });
     }
+  }
+
+  /** Ends a domain for a reason that this thread found, unless it is ending already. */
+  private end(domain: DomainRun, cause: number, exit: DomainExit): void {
+    if (!domain.ending) this.postMortem.look(domain);
+    domain.end(cause, exit);
   }
 
   /** Tells the handler of VIRQ_DOM_EXC, unless the domain simply completed. */
@@ -198,7 +215,7 @@ export class MachineRun implements CrewEvents {
   private lookForHang(domain: DomainRun): void {
     const stuck = this.watchdog.look(domain);
     if (stuck === undefined) return;
-    domain.end(causeWord(Cause.HANG, stuck.vcpu), { reason: 'hang', ...stuck });
+    this.end(domain, causeWord(Cause.HANG, stuck.vcpu), { reason: 'hang', ...stuck });
     // It would not heed a request to leave.
     this.crew.terminate(domain, stuck.vcpu);
   }
@@ -211,7 +228,7 @@ export class MachineRun implements CrewEvents {
     for (const domain of living.filter(({ plan }) => !plan.daemon)) {
       const found = broken === undefined ? '' : `; ${broken}`;
       const message = `deadlock: ${describeSleepers(domain)}, and nothing is left that could wake it${found}`;
-      domain.end(causeWord(Cause.DEADLOCK), { reason: 'deadlock', message });
+      this.end(domain, causeWord(Cause.DEADLOCK), { reason: 'deadlock', message });
     }
   }
 
@@ -249,9 +266,9 @@ export class MachineRun implements CrewEvents {
   }
 
   private conclude(): RunResult {
-    const domains = this.host.domains.map((domain) => domain.result());
+    const domains = this.host.domains.map((domain) => domain.result(this.postMortem.stateOf(domain)));
     const inOrder = this.ended.map(({ index }) => domains[index]).filter((domain) => domain !== undefined);
-    return {
+    const result: RunResult = {
       scenario: this.plan.scenario.name,
       engine: 'threads',
       elapsedMs: performance.now() - this.host.startMs,
@@ -259,6 +276,8 @@ export class MachineRun implements CrewEvents {
       domains,
       failure: this.deviceFailure ?? failureOfDomains(inOrder) ?? this.lookAtInvariants() ?? this.runCheck(),
     };
+    if (result.failure !== null) this.options.onDump?.(this.postMortem.dump(result));
+    return result;
   }
 
   private lookAtInvariants(): RunFailure | undefined {

@@ -2,6 +2,7 @@
 import { ScenarioError } from '../errors';
 import type { ScenarioOptions } from '../machine-plan';
 import { show } from '../scenario-validation';
+import type { Dump } from '../snapshot/dump-file';
 
 /** A guest may be this long without a hypercall, an upcall or a line of output. */
 const DEFAULT_WATCHDOG_MS = 10_000;
@@ -60,6 +61,8 @@ export interface RunOptions extends ScenarioOptions {
   readonly onConsole?: (line: OutputLine) => void;
   /** Each line of vcpu.log and device.log. */
   readonly onLog?: (line: OutputLine) => void;
+  /** Called once if the run fails: the machine's state when the first domain ended badly. */
+  readonly onDump?: (dump: Dump) => void;
   /** Called about twice a second while the guests run. */
   readonly onProgress?: (progress: RunProgress) => void;
 }

@@ -1,4 +1,5 @@
 /** The shared page and the words of each domain after the current step; what the step changed stands out. */
+import { ECS_NAMES } from '../../abi/event-channel';
 import type { TraceDomain } from '../../explore/trace-format';
 import { BitGrid } from './bit-grid';
 import { shortName } from './geometry';
@@ -75,13 +76,10 @@ function usedGroups(model: TimelineModel, { ports, pending, mask, channels }: Tr
   return groups.length === 0 ? [0] : groups;
 }
 
-/** Xen's states of a port. */
-const STATES = ['free', 'reserved', 'unbound', 'interdomain', 'PIRQ', 'VIRQ', 'IPI'];
-
 function describePort(model: TimelineModel, { channels, actors }: TraceDomain, port: number, step: number): string {
   if (port >= channels.count) return `port ${port}`;
   const record = channels.address + port * channels.size;
-  const state = STATES[model.history.byteAt(record + channels.stateOffset, step)] ?? 'free';
+  const state = ECS_NAMES[model.history.byteAt(record + channels.stateOffset, step)] ?? 'free';
   const vcpu = model.history.wordAt(record + channels.notifyVcpuOffset, step);
   const bound = state === 'free' || state === 'reserved' ? '' : `, notifies ${model.actorName(actors[vcpu] ?? -1)}`;
   return `port ${port}: ${state}${bound}`;

@@ -14,6 +14,7 @@ import { checkContext, describeDomains, toolstackDomains } from '../../toolstack
 import { monotonicNs } from '../clock';
 import { areAsleep, type WatchedDomain } from '../deadlock';
 import { Cause, causeWord } from '../exits';
+import { MachineOnlooker } from '../onlooking';
 import { RestingInvariants } from '../resting-invariants';
 import { threadEntryPoints } from '../thread-entry-points';
 import { readAccessLogs } from './access-log';
@@ -135,7 +136,14 @@ export class Conductor {
     this.failures++;
     const { stress, port } = this.task;
     const logs = readAccessLogs(stress.log);
-    const report: IterationReport = { type: 'iteration', iteration: stress.before + iteration, ...finding, logs };
+    const domains = new MachineOnlooker(this.plan, this.machine).all();
+    const report: IterationReport = {
+      type: 'iteration',
+      iteration: stress.before + iteration,
+      ...finding,
+      logs,
+      domains,
+    };
     port.postMessage(report);
   }
 }

@@ -7,14 +7,24 @@
  */
 import type { GuestExitError } from '../../errors';
 import type { ErrorData } from '../../run-result';
+import type { DomainSnapshot } from '../../snapshot/schema';
 import { Cause, causeKind, causeVcpu, shutdownExit } from '../exits';
 import type { MachineHost } from '../machine-host';
-import type { VcpuLog } from './access-log';
 import type { StressFailure } from './options';
 import { type GuestReport, type IterationReport, iterationSeed, type Report, type StressFailureKind } from './session';
 
-/** A failure but for its place among the iterations. */
-type Explanation = Omit<StressFailure, 'iteration' | 'seed' | 'threadsOnly' | 'logs'>;
+/** What an iteration left behind. */
+type Remains = Pick<StressFailure, 'logs' | 'domains'>;
+/** A failure but for its place among the iterations. Domains that were seen earlier count. */
+type Explanation = Omit<StressFailure, 'iteration' | 'seed' | 'threadsOnly' | keyof Remains> &
+  Partial<Pick<Remains, 'domains'>>;
+
+/** What the main thread finds of an iteration. */
+interface Verdict {
+  readonly kind: StressFailureKind;
+  readonly message: string;
+  readonly domains: readonly DomainSnapshot[];
+}
 
 const EXIT: GuestExitError['name'] = 'GuestExitError';
 
@@ -22,7 +32,7 @@ export class Findings {
   readonly failures: StressFailure[] = [];
   /** Of guests and devices: `iteration/row`. */
   private readonly guests = new Map<string, GuestReport>();
-  private readonly verdicts = new Map<number, { readonly kind: StressFailureKind; readonly message: string }>();
+  private readonly verdicts = new Map<number, Verdict>();
   /** Iterations that failed and cannot be explained yet. */
   private waiting: IterationReport[] = [];
   private lost: Explanation | undefined;
@@ -40,8 +50,8 @@ export class Findings {
   }
 
   /** What the main thread finds of an iteration. */
-  judge(iteration: number, kind: StressFailureKind, message: string): void {
-    if (!this.verdicts.has(iteration)) this.verdicts.set(iteration, { kind, message });
+  judge(iteration: number, verdict: () => Verdict): void {
+    if (!this.verdicts.has(iteration)) this.verdicts.set(iteration, verdict());
   }
 
   /** A thread has ended by itself, or was ended. */
@@ -57,11 +67,11 @@ export class Findings {
   }
 
   /** The iteration in which a thread was lost. */
-  addLost(iteration: number, logs: readonly VcpuLog[]): void {
+  addLost(iteration: number, remains: Remains): void {
     const guest = [...this.guests].find(([place]) => place.startsWith(`${iteration}/`))?.[1];
     const reported = guest && { kind: guest.kind, message: guest.error.message, ...this.stack(guest.error) };
     const found = this.verdicts.get(iteration) ?? reported ?? this.lost;
-    this.push(iteration, found ?? { kind: 'crash', message: 'a thread was lost' }, logs, true);
+    this.push(iteration, found ?? { kind: 'crash', message: 'a thread was lost' }, remains, true);
   }
 
   private tell(atLast: boolean): void {
@@ -69,14 +79,14 @@ export class Findings {
       const found =
         this.explain(report) ?? (atLast ? { kind: 'crash' as const, message: 'a guest failed' } : undefined);
       const exits = [...this.guests.values()].some(({ error }) => error.name === EXIT);
-      if (found !== undefined) this.push(report.iteration, found, report.logs, exits);
+      if (found !== undefined) this.push(report.iteration, found, report, exits);
       return found === undefined;
     });
   }
 
-  private push(iteration: number, found: Explanation, logs: readonly VcpuLog[], threadsOnly: boolean): void {
+  private push(iteration: number, found: Explanation, { logs, domains }: Remains, threadsOnly: boolean): void {
     const seed = iterationSeed(this.seed, iteration);
-    this.failures.push({ iteration, ...found, seed, threadsOnly, logs });
+    this.failures.push({ iteration, logs, domains, ...found, seed, threadsOnly });
   }
 
   private explain({ ended, kind = 'crash', error, iteration }: IterationReport): Explanation | undefined {

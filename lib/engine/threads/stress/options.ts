@@ -2,6 +2,7 @@
 import { ScenarioError } from '../../errors';
 import type { ScenarioOptions } from '../../machine-plan';
 import { show } from '../../scenario-validation';
+import type { DomainSnapshot } from '../../snapshot/schema';
 import type { VcpuLog } from './access-log';
 import type { StressFailureKind } from './session';
 
@@ -61,6 +62,8 @@ export interface StressFailure {
   readonly threadsOnly: boolean;
   /** The last accesses of each vCPU of the machine. */
   readonly logs: readonly VcpuLog[];
+  /** The machine when it failed: before its vCPUs were told to leave, where the main thread found out, else after. */
+  readonly domains: readonly DomainSnapshot[];
 }
 
 /** What stress comes to, as the engine knows it. */

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ScenarioOptions } from '../../machine-plan';
 import type { ErrorData } from '../../run-result';
+import type { DomainSnapshot } from '../../snapshot/schema';
 import type { DeviceTask } from '../device-thread';
 import { Cause, causeWord, isBadEnd } from '../exits';
 import { type MachineTask, MachineThread, type Sleeper } from '../machine-thread';
@@ -80,6 +81,8 @@ export interface IterationReport {
   readonly kind?: StressFailureKind;
   readonly error?: ErrorData;
   readonly logs: readonly VcpuLog[];
+  /** As the iteration left them. */
+  readonly domains: readonly DomainSnapshot[];
 }
 
 /** The last report of every thread. */

@@ -11,8 +11,10 @@ import { toError } from '../../errors';
 import type { DomainPlan, MachinePlan } from '../../machine-plan';
 import { errorData } from '../../run-result';
 import type { ScenarioSource } from '../../scenario-source';
+import type { DomainSnapshot } from '../../snapshot/schema';
 import { Cause, causeWord } from '../exits';
 import { MachineHost } from '../machine-host';
+import { MachineOnlooker } from '../onlooking';
 import type { StressRole, WorkerPool } from '../pool';
 import { brokenAtRest } from '../resting-invariants';
 import { createAccessLog, readAccessLogs } from './access-log';
@@ -55,6 +57,7 @@ export class StressSession {
   private readonly stress: StressTask;
   private readonly threads: Thread[] = [];
   private readonly findings: Findings;
+  private readonly onlooker: MachineOnlooker;
   private readonly terminations: Promise<void>[] = [];
   /** The iteration looked at last; for how long it runs, is ending, and has kept the gate. */
   private watched = 0;
@@ -88,6 +91,7 @@ export class StressSession {
     };
     this.machine = new StressMachine({ ...host.timerTask(), output: undefined, stress: this.stress });
     this.findings = new Findings(host, seed);
+    this.onlooker = new MachineOnlooker(quiet, this.machine);
   }
 
   /** Iterations that are over. */
@@ -118,7 +122,9 @@ export class StressSession {
     await Promise.all(this.threads.map(({ heard }) => heard));
     for (const { port } of this.threads) port.close();
     this.findings.finish();
-    if (this.lost) this.findings.addLost(this.iterations + this.earlier.iterations, readAccessLogs(this.stress.log));
+    if (!this.lost) return;
+    const remains = { logs: readAccessLogs(this.stress.log), domains: this.domainsNow() };
+    this.findings.addLost(this.iterations + this.earlier.iterations, remains);
   }
 
   private start(): void {
@@ -251,7 +257,16 @@ export class StressSession {
   }
 
   private judge(kind: 'deadlock' | 'livelock', message: string): void {
-    this.findings.judge(this.earlier.iterations + this.watched, kind, message);
+    this.findings.judge(this.earlier.iterations + this.watched, () => {
+      return { kind, message, domains: this.domainsNow() };
+    });
+  }
+
+  /** Its clock begins anew with each iteration. */
+  private domainsNow(): DomainSnapshot[] {
+    const { clock, words } = this.machine;
+    clock.restart(words.originNs);
+    return this.onlooker.all();
   }
 
   /** The cause goes to the first domain that has a vCPU at work, daemons last, and with it the iteration ends. */

@@ -1,0 +1,49 @@
+/**
+ * Locks of the hypervisor's over a domain that are not free. In a dump they tell what a thread was doing when it was ended, or
+ * that a thread is at work.
+ */
+
+import { FIFO } from '../../abi/fifo';
+import {
+  CHANNEL_LOCK,
+  DOMAIN_EVENT_LOCK,
+  DOMAIN_SHUTDOWN_LOCK,
+  DOMAIN_WATCHDOG_LOCK,
+  FIFO_QUEUE_LOCK,
+  VCPU_RUNSTATE_LOCK,
+  VCPU_TIMER_LOCK,
+  VCPU_VIRQ_LOCK,
+} from '../../hypervisor/state-layout';
+import { LOCK_MASKS } from '../../memory/atomics-memory';
+import type { Onlooker } from './onlooker';
+import type { LockSnapshot } from './schema';
+
+const { READERS, WRITER, WRITER_WAITS } = LOCK_MASKS;
+/** So many are told. */
+const MOST_LOCKS = 64;
+
+export function snapshotLocks(look: Onlooker): LockSnapshot[] {
+  const found: LockSnapshot[] = [];
+  const add = (name: string, address: number): void => {
+    const word = look.state(address);
+    if (word === 0 || found.length >= MOST_LOCKS) return;
+    const held = (word & WRITER) !== 0 ? 'write' : (word & WRITER_WAITS) !== 0 ? 'write wanted' : 'read';
+    found.push({ name, held, readers: word & READERS });
+  };
+  const { domain } = look;
+  add('domain.event_lock', DOMAIN_EVENT_LOCK);
+  add('domain.shutdown_lock', DOMAIN_SHUTDOWN_LOCK);
+  add('domain.watchdog_lock', DOMAIN_WATCHDOG_LOCK);
+  for (const { vcpuId, address, fifoAddress } of domain.vcpus) {
+    add(`vcpu[${vcpuId}].virq_lock`, address + VCPU_VIRQ_LOCK);
+    add(`vcpu[${vcpuId}].timer_lock`, address + VCPU_TIMER_LOCK);
+    add(`vcpu[${vcpuId}].runstate_lock`, address + VCPU_RUNSTATE_LOCK);
+    if (!look.ports.usesFifo) continue;
+    for (let queue = 0; queue < FIFO.EVTCHN_FIFO_MAX_QUEUES; queue++) {
+      add(`fifo_vcpu[${vcpuId}].queue_lock[${queue}]`, fifoAddress + FIFO_QUEUE_LOCK + queue * 4);
+    }
+  }
+  const valid = look.validPorts;
+  for (let port = 0; port < valid; port++) add(`channel[${port}].lock`, domain.channelAddress(port) + CHANNEL_LOCK);
+  return found;
+}
