@@ -6,18 +6,23 @@ import { AtomicsMemory } from '../../../lib/memory/atomics-memory';
 export class RacingMemory extends AtomicsMemory {
   /** Accesses so far. */
   accesses = 0;
-  /** Acts before each access; its own accesses go unnoticed. */
-  rival: ((memory: AtomicsMemory, address: number) => void) | undefined;
+  /** Acts before each access; its own accesses go unnoticed. `bytes` is what a plain read reads; 0 for other accesses. */
+  rival: ((memory: AtomicsMemory, address: number, bytes: number) => void) | undefined;
   private readonly plain = new AtomicsMemory(this.buffer);
 
   override read8(address: number): number {
-    this.note(address);
+    this.note(address, 1);
     return super.read8(address);
   }
 
   override read32(address: number): number {
-    this.note(address);
+    this.note(address, 4);
     return super.read32(address);
+  }
+
+  override write8(address: number, value: number): void {
+    this.note(address);
+    super.write8(address, value);
   }
 
   override write32(address: number, value: number): void {
@@ -50,8 +55,8 @@ export class RacingMemory extends AtomicsMemory {
     return super.compareExchange32(address, expected, replacement);
   }
 
-  private note(address: number): void {
+  private note(address: number, bytes = 0): void {
     this.accesses++;
-    this.rival?.(this.plain, address);
+    this.rival?.(this.plain, address, bytes);
   }
 }

@@ -10,7 +10,7 @@ export default defineScenario({
   name: 'broadcast-tree',
   vcpus: 40,
   words: { ports: new Array<number>(128).fill(0), mail: new Array<number>(128).fill(0), ready: 0, reached: 0, last: 0 },
-  args: { rounds: 50, seconds: 0 },
+  args: { rounds: 20, seconds: 0 },
   frames: 256,
   guest(vcpu) {
     const { ports, mail, ready, reached, last } = vcpu.words;
