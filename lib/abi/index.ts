@@ -33,6 +33,7 @@ export {
   DOMID_SELF,
   DOMID_XEN,
 } from './domain-ids';
+export { XEN_DOMINF } from './domctl';
 export {
   ERRNO_INTERNAL,
   Errno,

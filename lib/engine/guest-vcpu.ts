@@ -7,6 +7,7 @@
  * {@link GuestHooks}. The only state here is the registered callback; an engine that executes a guest anew
  * makes a new GuestVcpu or restarts it, and the guest registers it again.
  */
+import { Errno, HypercallError } from '../abi/errno';
 import type { GuestDomain, Hypercalls, Vcpu, Words } from '../guest/vcpu';
 import { createHypercalls, type HypercallGate } from '../hypervisor/hypercalls';
 import type { HvVcpu, Hypervisor } from '../hypervisor/hypervisor';
@@ -57,6 +58,8 @@ export interface GuestVcpuParts {
   readonly memory: Memory;
   /** The same memory without windows, for the processor's own look at the upcall bytes. */
   readonly raw: Memory;
+  /** Another domain's memory as this vCPU's accesses reach it, without windows. */
+  readonly foreign: (domainId: number) => Memory;
   readonly domain: GuestDomain;
   readonly words: WordTable;
   readonly hooks: GuestHooks;
@@ -72,6 +75,7 @@ export class GuestVcpu implements Vcpu, HypercallGate {
   private readonly hypervisor: Hypervisor;
   private readonly current: HvVcpu;
   private readonly raw: Memory;
+  private readonly foreign: GuestVcpuParts['foreign'];
   private readonly hooks: GuestHooks;
   /** The event callback (CALLBACKTYPE_event). */
   private callback: (() => void) | undefined;
@@ -84,12 +88,20 @@ export class GuestVcpu implements Vcpu, HypercallGate {
     this.hypervisor = parts.hypervisor;
     this.current = parts.current;
     this.raw = parts.raw;
+    this.foreign = parts.foreign;
     this.hooks = parts.hooks;
     this.id = parts.current.vcpuId;
     this.domain = parts.domain;
     this.memory = parts.memory;
     this.words = bindWords(parts.memory, parts.words);
     this.hypercall = createHypercalls(parts.hypervisor, parts.current, this);
+  }
+
+  foreignMemory(dom: number): Memory {
+    const { machine } = this.hypervisor;
+    if (!this.current.domain.config.privileged) throw new HypercallError('foreign mapping', -Errno.EPERM);
+    if (machine.domainById(dom) === undefined) throw new HypercallError('foreign mapping', -Errno.ESRCH);
+    return this.foreign(dom);
   }
 
   get sharedInfo(): SharedInfoView {

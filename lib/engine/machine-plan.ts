@@ -7,15 +7,23 @@ import { eventArrayFrames } from '../guest/fifo-area';
 import { EVENT_ABIS, type EventAbi, type GuestDomain } from '../guest/vcpu';
 import { type DomainConfig, domainConfig, type MachineOptions, PAGE_BYTES } from '../hypervisor/image';
 import { MAX_VCPUS } from '../hypervisor/state-layout';
+import { SERVICES_DOMAIN, SERVICES_DOMAIN_ID } from '../services';
 import { ScenarioError } from './errors';
 import { type DomainSpec, freezeData, type GuestFunction, type Scenario } from './scenario';
 import { highestPort, isEventAbi, show } from './scenario-validation';
+import {
+  planServices,
+  planServicesDomain,
+  requestedServices,
+  type ServicePlan,
+  START_INFO_FRAME,
+  wordsAddress,
+} from './service-plan';
 import { layOutWords, type WordLayout } from './words';
 
 /** Id of the first domain a scenario names; the next ones follow. */
 const FIRST_DOMAIN_ID = 1;
 const SHARED_INFO_FRAME = 1;
-const START_INFO_FRAME = 2;
 const DEFAULT_FRAMES = 64;
 const DEFAULT_IRQS = 64;
 /** Frames beyond the named words in a domain of default size: room for the kernel library and for the guest. */
@@ -49,6 +57,8 @@ export interface MachinePlan {
   readonly args: unknown;
   readonly domains: readonly DomainPlan[];
   readonly machine: Partial<MachineOptions>;
+  /** Those of the last domain, Domain-0; none if there is no such domain. */
+  readonly services: readonly ServicePlan[];
 }
 
 /**
@@ -59,10 +69,13 @@ export function planMachine(scenario: Scenario, options: ScenarioOptions = {}): 
   checkOptions(options);
   const args = copyArgs(options.args === undefined ? scenario.args : options.args);
   const specs = Object.entries<DomainSpec>(scenario.domains ?? { [scenario.name]: scenario });
-  const ids = freezeData(Object.fromEntries(specs.map(([name], index) => [name, FIRST_DOMAIN_ID + index])));
+  const services = requestedServices(scenario);
+  const own = services.length === 0 ? [] : [[SERVICES_DOMAIN, SERVICES_DOMAIN_ID] as const];
+  const named = specs.map(([name], index) => [name, FIRST_DOMAIN_ID + index] as const);
+  const ids = freezeData(Object.fromEntries([...named, ...own]));
   const hardware = specs.find(([, spec]) => spec.hardwareDomain) ?? specs.find(([, spec]) => spec.privileged);
   const domains = specs.map(([name, spec], index): DomainPlan => {
-    const words = layOutWords(spec.words);
+    const words = layOutWords(spec.words, wordsAddress(services));
     const vcpus = vcpusOf(name, spec, index === 0 ? options.vcpus : undefined);
     const events = isEventAbi(options.events) ? options.events : (spec.events ?? '2l');
     const config = configure(name, spec, words, options.abi, events, {
@@ -75,7 +88,16 @@ export function planMachine(scenario: Scenario, options: ScenarioOptions = {}): 
     return { name, config, words, daemon: spec.daemon ?? false, guestDomain, guestOf: (vcpu) => guestOf(spec, vcpu) };
   });
   const highestIrq = Math.max(DEFAULT_IRQS - 1, ...specs.flatMap(([, spec]) => spec.pirqs ?? []));
-  return { scenario, args, domains, machine: { irqs: highestIrq + 1 } };
+  const machine = { irqs: highestIrq + 1 };
+  if (services.length === 0) return { scenario, args, domains, machine, services: [] };
+  const plans = planServices(
+    scenario,
+    services,
+    domains.map(({ config }) => config),
+    hardware === undefined,
+  );
+  const servicesDomain = freezeData(planServicesDomain(plans, ids, hardware === undefined));
+  return { scenario, args, domains: [...domains, servicesDomain], machine, services: plans };
 }
 
 function checkOptions({ vcpus, abi, events }: ScenarioOptions): void {

@@ -2,6 +2,7 @@
 import { ABI_CONSTANTS, ABI_NAMES, type AbiName, isAbiName } from '../abi';
 import { EVENT_ABIS, type EventAbi } from '../guest/vcpu';
 import { MAX_VCPUS } from '../hypervisor/state-layout';
+import { isQuotaName, QUOTA_NAMES, SERVICES_DOMAIN } from '../services';
 import { ScenarioError } from './errors';
 import { mistakeInInvariants } from './invariants/specs';
 import type { DomainSpec, ScenarioSpec } from './scenario';
@@ -32,6 +33,7 @@ const SCENARIO_FIELDS = [
   'name',
   'description',
   'domains',
+  'xenstore',
   'devices',
   'args',
   'setup',
@@ -71,6 +73,28 @@ export function validateScenario(spec: unknown): asserts spec is ScenarioSpec {
   }
   optional(spec, 'covers', where, 'a list of different labels, such as ["retried"]', isListOfLabels);
   if (spec.invariants !== undefined) checkInvariants(spec, where);
+  checkXenstore(spec, where);
+}
+
+function checkXenstore({ xenstore, domains }: Record<string, unknown>, where: string): void {
+  if (xenstore === undefined || xenstore === false) return;
+  if (domains !== undefined && SERVICES_DOMAIN in (domains as object)) {
+    throw invalid(`${where}: '${SERVICES_DOMAIN}' is the domain that xenstored runs in: name yours otherwise`);
+  }
+  if (xenstore === true) return;
+  if (!isRecord(xenstore))
+    throw invalid(`${where}: xenstore must be true, false or { quota: { … } }, not ${show(xenstore)}`);
+  checkFields(xenstore, ['quota'], `${where}, xenstore`);
+  const { quota = {} } = xenstore;
+  if (!isRecord(quota)) throw invalid(`${where}: xenstore.quota must be an object such as { nodes: 100 }`);
+  for (const [name, value] of Object.entries(quota)) {
+    if (!isQuotaName(name)) {
+      throw invalid(`${where}: xenstore.quota: there is no quota '${name}'; there are ${QUOTA_NAMES.join(', ')}`);
+    }
+    if (!isInteger(value, 0, 2 ** 32 - 1)) {
+      throw invalid(`${where}: xenstore.quota.${name} must be an integer from 0 to 4294967295, not ${show(value)}`);
+    }
+  }
 }
 
 function isListOfLabels(value: unknown): boolean {

@@ -8,6 +8,7 @@ import type { AbiName } from '../abi';
 import type { EventAbi, Hypercalls, Vcpu, Words } from '../guest/vcpu';
 import type { Memory } from '../memory/memory';
 import type { SharedInfoView, VcpuInfoView } from '../memory/views';
+import type { XenstoreOptions } from '../services';
 import type { InvariantSpec } from './invariants/specs';
 import { originOfCaller, type ScenarioOrigin } from './scenario-origin';
 import { validateScenario } from './scenario-validation';
@@ -122,6 +123,11 @@ export interface ScenarioSpec<W = any, D = any> extends DomainSpec<W> {
   readonly description?: string;
   /** Several domains, by name (each typed by its own words), instead of `guest`/`guests` here; ids are 1, 2, … in this order. */
   readonly domains?: { readonly [N in keyof D]: DomainSpec<D[N]> };
+  /**
+   * The machine has xenstore: Domain-0 runs xenstored, each domain has its page and port (start_info.store_mfn, store_evtchn; on
+   * Arm HVM_PARAM_STORE_PFN, _EVTCHN), and finds the nodes libxl would have made.
+   */
+  readonly xenstore?: boolean | XenstoreOptions;
   readonly devices?: Readonly<Record<string, (device: Device) => void>>;
   /** Default of `--args`. */
   readonly args?: unknown;

@@ -6,7 +6,7 @@ import type { Word, Words } from '../guest/vcpu';
 import type { Memory } from '../memory/memory';
 import type { WordsSpec } from './scenario';
 
-/** First byte after start_info's frame. */
+/** First byte after start_info's frame: where words begin unless services have pages there. */
 export const WORDS_ADDRESS = 0x3000;
 export const WORD_SPACING_BYTES = 64;
 
@@ -22,10 +22,10 @@ export interface WordLayout {
 }
 
 /** Lays the words out in the order of the specification. */
-export function layOutWords(spec: WordsSpec | undefined): WordLayout {
+export function layOutWords(spec: WordsSpec | undefined, start: number = WORDS_ADDRESS): WordLayout {
   const table: Record<string, number | readonly number[]> = {};
   const initial: { address: number; value: number }[] = [];
-  let next = WORDS_ADDRESS;
+  let next = start;
   const place = (value: number): number => {
     const address = next;
     next += WORD_SPACING_BYTES;

@@ -34,3 +34,5 @@ export type {
   Words,
 } from './vcpu';
 export { WaitQueue } from './wait-queue';
+export { type Watch, type WatchHandler, Xenstore, type XenstoreNodes } from './xenstore';
+export { findXenstore, type WatchEvent, XenstoreError } from './xenstore-client';

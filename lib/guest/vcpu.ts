@@ -119,6 +119,17 @@ export interface Hypercalls {
     /** XENIRQSTAT_* flags. */
     irqStatusQuery(irq: number): number;
   };
+  /** Control domains only. */
+  readonly domctl: {
+    /** Returns XEN_DOMINF_* flags: whether the domain is shut down, or being destroyed. */
+    getDomainInfo(dom: number): number;
+  };
+  /** HVM parameters of this domain, by HVM_PARAM_*. Domains without start_info find their store and console by them. */
+  readonly hvm: {
+    /** @param value - below 2^32 */
+    setParam(index: number, value: number): void;
+    getParam(index: number): number;
+  };
   /** XENVER_version: `major << 16 | minor`. */
   xenVersion(): number;
   /**
@@ -159,6 +170,12 @@ export interface Vcpu<W = any> {
   readonly domain: GuestDomain;
   /** The domain's memory. A window for upcalls opens before each access. */
   readonly memory: Memory;
+  /**
+   * Another domain's memory, for control domains (what privcmd maps for xenforeignmemory_map). No windows for upcalls open
+   * before accesses there.
+   * @throws HypercallError EPERM: this domain is no control domain; ESRCH: there is no such domain
+   */
+  foreignMemory(dom: number): Memory;
   readonly sharedInfo: SharedInfoView;
   /**
    * This vCPU's vcpu_info, wherever it is registered; its address is 0 while the vCPU has none. On Arm

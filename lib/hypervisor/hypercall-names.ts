@@ -1,6 +1,7 @@
 /**
  * Names of hypercalls for traces: `EVTCHNOP_send` rather than `event_channel_op(4)`.
  */
+import { HVMOP } from '../abi/callback';
 import { CONSOLEIO } from '../abi/console';
 import { EVTCHNOP, EVTCHNOP_internal } from '../abi/event-channel';
 import { HYPERCALLS } from '../abi/hypercall-numbers';
@@ -17,6 +18,7 @@ const COMMANDS: Readonly<Record<number, ReadonlyMap<number, string>>> = {
   [HYPERCALLS.__HYPERVISOR_console_io]: byNumber(CONSOLEIO),
   [HYPERCALLS.__HYPERVISOR_xen_version]: byNumber(XENVER),
   [HYPERCALLS.__HYPERVISOR_physdev_op]: byNumber(PHYSDEVOP),
+  [HYPERCALLS.__HYPERVISOR_hvm_op]: byNumber(HVMOP),
 };
 
 const NAMES = byNumber(HYPERCALLS);

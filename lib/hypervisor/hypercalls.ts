@@ -6,6 +6,7 @@
  * The gate belongs to the engine: it brackets each hypercall, for the windows before and after it and for traces. When
  * the engine unwinds a guest out of a hypercall, `exit` is not called.
  */
+import { DOMID_SELF } from '../abi/domain-ids';
 import { Errno, HypercallError } from '../abi/errno';
 import { toNumber, toUint32 } from './arguments';
 import { PortStatus } from './event-channel';
@@ -236,7 +237,7 @@ function consoleHypercalls({ console }: Hypervisor, current: HvVcpu, bracket: Br
 }
 
 function otherHypercalls(hypervisor: Hypervisor, current: HvVcpu, bracket: Bracket) {
-  const { physdev, timers, version } = hypervisor;
+  const { physdev, timers, version, hvmParams, domctl } = hypervisor;
   return {
     timer: Object.freeze({
       setTimerOp(deadlineNs: number): void {
@@ -252,6 +253,22 @@ function otherHypercalls(hypervisor: Hypervisor, current: HvVcpu, bracket: Brack
       irqStatusQuery(irq: number): number {
         bracket.enter('PHYSDEVOP_irq_status_query');
         return bracket.leave('PHYSDEVOP_irq_status_query', physdev.irqStatusQuery(current, irq));
+      },
+    }),
+    domctl: Object.freeze({
+      getDomainInfo(dom: number): number {
+        bracket.enter('XEN_DOMCTL_getdomaininfo');
+        return bracket.leave('XEN_DOMCTL_getdomaininfo', domctl.getDomainInfo(current, dom));
+      },
+    }),
+    hvm: Object.freeze({
+      setParam(index: number, value: number): void {
+        bracket.enter('HVMOP_set_param');
+        bracket.leave('HVMOP_set_param', hvmParams.set(current, DOMID_SELF, index, toUint32(value)));
+      },
+      getParam(index: number): number {
+        bracket.enter('HVMOP_get_param');
+        return bracket.leave('HVMOP_get_param', hvmParams.get(current, DOMID_SELF, index));
       },
     }),
     xenVersion(): number {

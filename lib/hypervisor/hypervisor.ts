@@ -9,10 +9,12 @@
 import { VIRQ_DOM_EXC } from '../abi/virq';
 import { Channels } from './channels';
 import { Console } from './console';
+import { Domctl } from './domctl';
 import { TwoLevelPorts } from './event-2l';
 import { EventChannels } from './event-channel';
 import { FifoPorts } from './event-fifo';
 import { FifoControl } from './fifo-control';
+import { HvmParams } from './hvm-params';
 import type { MachineImage } from './image';
 import { type HvDomain, type HvVcpu, Machine, type OpenMemory } from './machine';
 import { PhysdevOps } from './physdev';
@@ -45,6 +47,8 @@ export class Hypervisor {
   readonly console: Console;
   readonly physdev: PhysdevOps;
   readonly version: XenVersion;
+  readonly hvmParams: HvmParams;
+  readonly domctl: Domctl;
 
   /** @param open - called once per buffer of the image */
   constructor(image: MachineImage, open: OpenMemory, platform: Platform, observer: Observer = noObserver) {
@@ -66,6 +70,8 @@ export class Hypervisor {
     this.console = new Console(machine, this.virqs);
     this.physdev = new PhysdevOps(machine, this.pirqs, this.evtchn);
     this.version = new XenVersion();
+    this.hvmParams = new HvmParams(machine);
+    this.domctl = new Domctl(machine);
   }
 
   get image(): MachineImage {

@@ -7,12 +7,13 @@
  *
  * @source xen/include/hypercall-defs.c, xen/common/sched/core.c, xen/common/domain.c, xen/arch/x86/physdev.c
  */
+import { HVMOP } from '../abi/callback';
 import { Errno } from '../abi/errno';
 import { HYPERCALLS } from '../abi/hypercall-numbers';
 import { PHYSDEVOP } from '../abi/physdev';
 import * as sched from '../abi/sched';
 import { toNumber } from './arguments';
-import { getUint16, getUint32, getUint64, putUint32 } from './guest-access';
+import { getUint16, getUint32, getUint64, putUint32, putUint64 } from './guest-access';
 import type { Hypervisor } from './hypervisor';
 import type { HvDomain, HvVcpu } from './machine';
 import { RawEventChannelOps } from './raw-event-channel';
@@ -22,6 +23,7 @@ import { vmAssist } from './vm-assist';
 
 const EFAULT = -Errno.EFAULT;
 const ENOSYS = -Errno.ENOSYS;
+const EINVAL = -Errno.EINVAL;
 const TWO_TO_32 = 0x1_0000_0000;
 const TWO_TO_63 = 2 ** 63;
 
@@ -65,6 +67,8 @@ export class RawHypercalls {
         return vmAssist(this.current, command(a), command(b));
       case HYPERCALLS.__HYPERVISOR_physdev_op:
         return this.physdevOp(command(a), pointer(b));
+      case HYPERCALLS.__HYPERVISOR_hvm_op:
+        return this.hvmOp(command(a), pointer(b));
       default:
         return ENOSYS;
     }
@@ -163,6 +167,25 @@ export class RawHypercalls {
     if (!this.readable(arg, bytes)) return EFAULT;
     const gmfn = bytes === 8 ? getUint64(this.domain.guest, arg) : this.u32(arg);
     return this.hypervisor.physdev.pirqEoiGmfn(this.current, gmfn, version);
+  }
+
+  /** xen_hvm_param: domid 0, index 4, value 8. */
+  private hvmOp(cmd: number, arg: number): number {
+    const { current, domain } = this;
+    const { hvmParams } = this.hypervisor;
+    if (cmd !== HVMOP.HVMOP_set_param && cmd !== HVMOP.HVMOP_get_param) return ENOSYS;
+    if (!this.readable(arg, 16)) return EFAULT;
+    const dom = getUint16(domain.guest, arg);
+    const index = this.u32(arg + 4);
+    if (cmd === HVMOP.HVMOP_set_param) {
+      const value = getUint64(domain.guest, arg + 8);
+      return value < TWO_TO_32 ? hvmParams.set(current, dom, index, value) : EINVAL;
+    }
+    const value = hvmParams.get(current, dom, index);
+    if (value < 0) return value;
+    if (!domain.isWritable(arg + 8, 8)) return EFAULT;
+    putUint64(domain.guest, arg + 8, value);
+    return 0;
   }
 
   private readable(address: number, bytes: number): boolean {

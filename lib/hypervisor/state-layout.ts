@@ -77,7 +77,9 @@ export const DOMAIN = structLayout(HOST, 'domain', {
   evtchn_fifo: 'uint32',
   /** System time in ns at which a watchdog that is allocated fires. */
   watchdog_deadline: { type: 'uint64', count: NR_WATCHDOGS },
-  pad2: { type: 'uint32', count: 2 },
+  /** HVM parameters, see `hvm-params.ts`. */
+  hvm_params: { type: 'uint32', count: 4 },
+  pad2: { type: 'uint32', count: 14 },
 });
 
 /** struct vcpu. */
@@ -305,6 +307,7 @@ export const DOMAIN_PIRQ_EOI_MAP = at(DOMAIN, 'pirq_eoi_map');
 export const DOMAIN_AUTO_UNMASK = at(DOMAIN, 'auto_unmask');
 export const DOMAIN_TIME_OFFSET_SECONDS = at(DOMAIN, 'time_offset_seconds');
 export const DOMAIN_FIRST_FREE_EVTCHN = at(DOMAIN, 'first_free_evtchn');
+export const DOMAIN_HVM_PARAMS = at(DOMAIN, 'hvm_params');
 export const DOMAIN_EVTCHN_FIFO = at(DOMAIN, 'evtchn_fifo');
 
 export const VCPU_PAUSE_FLAGS = at(VCPU, 'pause_flags');

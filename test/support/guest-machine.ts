@@ -117,6 +117,7 @@ export class GuestMachine {
         guest.deliverUpcalls();
       }),
       raw,
+      foreign: (domain) => this.hypervisor.vcpu(domain, 0).domain.guest,
       domain: guestDomain,
       words: words as never,
       hooks: this.hooks(current),

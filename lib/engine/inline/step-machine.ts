@@ -23,6 +23,7 @@ import { StepBudget } from '../invariants/step-budget';
 import type { DomainPlan, MachinePlan } from '../machine-plan';
 import { Random } from '../rng';
 import type { Device, ToolstackDomain } from '../scenario';
+import { connectServices } from '../service-plan';
 import { checkContext, describeDomains, firstDomain, setupContext, toolstackDomains } from '../toolstack';
 import { initialiseWords } from '../words';
 import { EventHistory, type EventSource } from './event-history';
@@ -157,6 +158,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
   /** Initial words and the scenario's setup. To be called once, outside any execution. */
   startOfDay(): void {
     for (const domain of this.plan.domains) initialiseWords(this.guestMemory(domain.config.id), domain.words);
+    connectServices(this.plan.services, this.domains);
     this.plan.scenario.setup?.(setupContext(this.domains, this.plan.args));
     for (const { plan, id } of this.vcpus) {
       const vcpu = this.hypervisor.vcpu(plan.config.id, id);
@@ -231,6 +233,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
       current,
       memory,
       raw: new UpcallLook(this.engine, address, bytes),
+      foreign: (id) => this.guestMemory(id),
       domain: plan.guestDomain,
       words: plan.words.table,
       hooks: this.hooks(current, memory, actor),

@@ -11,6 +11,7 @@ import { ScenarioError, toError } from '../errors';
 import type { MachinePlan } from '../machine-plan';
 import type { ToolstackDomain } from '../scenario';
 import { mapStack, type ScenarioSource } from '../scenario-source';
+import { connectServices } from '../service-plan';
 import { describeDomains, setupContext, toolstackDomains } from '../toolstack';
 import { initialiseWords } from '../words';
 import { monotonicNs } from './clock';
@@ -75,7 +76,8 @@ export class MachineHost {
   setUp(): void {
     initialiseMachine(this.machine.hypervisor);
     for (const { plan, domain } of this.domains) initialiseWords(domain.guest, plan.words);
-    const { args, scenario } = this.plan;
+    const { args, scenario, services } = this.plan;
+    connectServices(services, this.views);
     try {
       scenario.setup?.(setupContext(this.views, args));
     } catch (thrown) {

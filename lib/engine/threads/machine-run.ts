@@ -10,6 +10,7 @@
  */
 import { SHUTDOWN_crash } from '../../abi';
 import { StuckLockError } from '../../memory/patient-memory';
+import { SERVICES_DOMAIN_ID } from '../../services';
 import { toError } from '../errors';
 import type { MachinePlan } from '../machine-plan';
 import {
@@ -77,7 +78,7 @@ export class MachineRun implements CrewEvents {
     this.crew = new Crew(this.host, pool, this);
     this.output = new OutputReader(this.host, options);
     // Without a domain that may read the console nobody would ever take the input.
-    const listens = plan.domains.some(({ config }) => config.privileged);
+    const listens = plan.domains.some(({ config }) => config.privileged && config.id !== SERVICES_DOMAIN_ID);
     this.input = new InputPump(this.host.machine.hypervisor, listens ? options.input : undefined);
     this.watchdog = new Watchdog(this.host.machine, options.watchdogMs);
     this.postMortem = new PostMortem(this.host);

@@ -6,6 +6,7 @@ import { format } from 'node:util';
 import { threadId } from 'node:worker_threads';
 import type { GuestDomain } from '../../guest/vcpu';
 import type { HvVcpu } from '../../hypervisor/machine';
+import { SERVICES_DOMAIN_ID, serviceGuest } from '../../services';
 import { GuestAssertionError, GuestCrashError, GuestExitError, toError } from '../errors';
 import { type GuestHooks, GuestVcpu } from '../guest-vcpu';
 import { type ErrorData, type ExitReason, errorData } from '../run-result';
@@ -80,6 +81,7 @@ class VcpuThread extends GuestThread implements GuestHooks {
       current,
       memory: this.memory,
       raw: current.domain.guest,
+      foreign: (id) => hypervisor.vcpu(id, 0).domain.guest,
       domain: freezeData(task.guestDomain),
       words: task.words,
       hooks: this,
@@ -166,10 +168,12 @@ export function runVcpu(task: VcpuTask): VcpuOutcome {
 
 /** The function of the scenario that the vCPU executes. */
 export function guestFunction(task: VcpuTask): Guest {
+  const { guestDomain, vcpuId } = task;
+  if (guestDomain.id === SERVICES_DOMAIN_ID) return serviceGuest(guestDomain.args, vcpuId);
   const scenario = evaluateScenario(task.source, { index: task.scenarioIndex, entryPoints: threadEntryPoints });
-  const domain: DomainSpec = specOf(scenario, task.guestDomain.name);
-  const guest = domain.guests?.[task.vcpuId] ?? domain.guest;
-  if (guest === undefined) throw new Error(`${task.source.file} has no guest for vCPU ${task.vcpuId}`);
+  const domain: DomainSpec = specOf(scenario, guestDomain.name);
+  const guest = domain.guests?.[vcpuId] ?? domain.guest;
+  if (guest === undefined) throw new Error(`${task.source.file} has no guest for vCPU ${vcpuId}`);
   return guest;
 }
 

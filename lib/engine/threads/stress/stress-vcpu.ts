@@ -81,6 +81,7 @@ export class StressVcpu extends GuestThread implements GuestHooks {
       current,
       memory: this.memory,
       raw: current.domain.guest,
+      foreign: (id) => hypervisor.vcpu(id, 0).domain.guest,
       domain: freezeData(task.guestDomain),
       words: task.words,
       hooks: this,
