@@ -49,7 +49,7 @@ export class HvmParams {
   }
 
   private find(current: HvVcpu, dom: number, index: number): HvDomain | number {
-    if (!(index >>> 0 === index && index < NR_PARAMS)) return -Errno.EINVAL;
+    if (!Number.isInteger(index) || index < 0 || index >= NR_PARAMS) return -Errno.EINVAL;
     const domain = this.machine.domainByAnyId(current, dom);
     if (domain === undefined) return -Errno.ESRCH;
     if (domain.isX86) return -Errno.EINVAL;

@@ -4,6 +4,7 @@
 import { ABI_CONSTANTS, ABI_NAMES, type AbiName } from '../abis';
 import { type Members, type StructLayout, structLayout } from '../struct';
 import * as eventChannel from './event-channel-args';
+import * as hvm from './hvm-args';
 import * as physdev from './physdev-args';
 import * as rings from './rings';
 import * as sched from './sched-args';
@@ -20,6 +21,7 @@ export const STRUCTS = {
   ...sched,
   ...vcpu,
   ...physdev,
+  ...hvm,
 } as const satisfies Readonly<Record<string, Members>>;
 
 export type StructName = keyof typeof STRUCTS;

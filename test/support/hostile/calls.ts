@@ -9,6 +9,7 @@ import {
   EVTCHNOP,
   type FieldLayout,
   GNTTABOP,
+  HVMOP,
   HYPERCALLS,
   layoutsOf,
   PHYSDEVOP,
@@ -97,6 +98,13 @@ export const FAMILIES: readonly Family[] = [
     arguments: (_, dice) => [dice.oneIn(4) ? anyNumber(dice) : dice.below(7), 0],
   },
   {
+    number: HYPERCALLS.__HYPERVISOR_hvm_op,
+    weight: 3,
+    commands: HVMOP,
+    structs: 'hvm',
+    arguments: pointerOnly,
+  },
+  {
     number: HYPERCALLS.__HYPERVISOR_memory_op,
     weight: 2,
     commands: XENMEM,
@@ -128,6 +136,8 @@ const RARE: Readonly<Record<string, number>> = {
 /** Structures whose name is not that of the command. */
 const STRUCTS: Readonly<Record<string, string>> = {
   SCHEDOP_shutdown_code: 'sched_shutdown',
+  HVMOP_set_param: 'xen_hvm_param',
+  HVMOP_get_param: 'xen_hvm_param',
   VCPUOP_get_runstate_info: 'vcpu_runstate_info',
   VCPUOP_register_vcpu_time_memory_area: 'vcpu_register_time_memory_area',
   VCPUOP_register_vcpu_time_phys_area: 'vcpu_register_time_memory_area',
