@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import { Op } from '../../lib/engine/inline/ops';
@@ -7,9 +8,11 @@ import { accessLines } from '../../lib/explore/access-lines';
 import { reconstruct } from '../../lib/explore/reconstruct';
 import { resolveSubject } from '../../lib/explore/subject';
 import { replay, shutdownPool, stress } from '../../lib/index';
+import { HOST_IS_TSO } from '../../lib/memory/atomics-memory';
 
 const SPINNER = path.join(__dirname, 'scenarios/spinner.ts');
 const RACES = path.join(__dirname, '../../examples/races');
+const LONG = process.env.UPCALL_LONG === '1';
 const READY = WORDS_ADDRESS;
 const SUM = WORDS_ADDRESS + 64;
 
@@ -105,6 +108,18 @@ describe('reconstruction of a failure on threads', () => {
       expect((await replay(file, found!.token!)).failure?.kind).to.equal(found?.kind);
     });
   }
+
+  it('finds a race of the store buffer where there is one, and replays it under tso', async function () {
+    // It takes two threads that run at the same time, which a busy machine seldom grants.
+    if (!LONG || availableParallelism() < 2 || !HOST_IS_TSO) this.skip();
+    this.timeout(400_000);
+    const file = path.join(RACES, 'r15-block-flag-not-ordered.ts');
+    const { failures } = await stress(file, { durationMs: 300_000, seed: 1, chaos: true });
+    const [found] = failures;
+    expect(found?.token, found?.reconstruction).to.be.a('string');
+    expect(found?.reconstruction).to.match(/; tso, /);
+    expect((await replay(file, found!.token!)).failure?.kind).to.equal('deadlock');
+  });
 
   it('reconstructs under the event-channel ABI that was stressed', async () => {
     const file = path.join(RACES, 'r19-sleeping-before-kickable.ts');

@@ -21,7 +21,8 @@ export interface StressTask {
   readonly results: SharedArrayBuffer;
   /** There is a core for each thread. */
   readonly alone: boolean;
-  readonly chaos: boolean;
+  /** See chaos.ts; absent: no chaos. */
+  readonly cold?: SharedArrayBuffer;
   readonly seed: number;
   /** Iterations before this session: its first one is number `before + 1`. */
   readonly before: number;

@@ -79,11 +79,13 @@ export class StressMemory extends WindowedMemory {
   }
 
   override write8(address: number, value: number): void {
+    this.chaos?.linger();
     super.write8(address, value);
     this.recorder.note(Op.WRITE8, address, value, 0, 0);
   }
 
   override write32(address: number, value: number): void {
+    this.chaos?.linger();
     super.write32(address, value);
     this.recorder.note(Op.WRITE32, address, value, 0, 0);
   }

@@ -18,6 +18,7 @@ import { MachineOnlooker } from '../onlooking';
 import type { StressRole, WorkerPool } from '../pool';
 import { brokenAtRest } from '../resting-invariants';
 import { createAccessLog, readAccessLogs } from './access-log';
+import { createColdMemory } from './chaos';
 import { Findings } from './findings';
 import type { CheckedStressOptions, StressFailure } from './options';
 import { createResults } from './results';
@@ -85,7 +86,7 @@ export class StressSession {
       log: createAccessLog(vcpus),
       results: createResults(vcpus),
       alone: vcpus + deviceNames.length <= availableParallelism(),
-      chaos,
+      cold: chaos ? createColdMemory() : undefined,
       seed,
       before: earlier.iterations,
     };

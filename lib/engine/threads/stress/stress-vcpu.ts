@@ -28,6 +28,10 @@ const { DOWN } = PauseFlag;
 /** Keeps the numbers of vcpu.choose apart from those of vcpu.random. */
 const CHOICES = 0x5bd1e995;
 
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, number) => all + number, 0);
+}
+
 export class StressVcpu extends GuestThread implements GuestHooks {
   readonly machine: StressMachine;
   /** Whether its delays reach the conductor's own work is for that to say. */
@@ -45,6 +49,7 @@ export class StressVcpu extends GuestThread implements GuestHooks {
   private numbers = new Random(0);
   private choices = new Random(0);
   private iteration = 0;
+  private seed = 0;
   private failed = false;
 
   constructor(private readonly task: StressVcpuTask) {
@@ -52,7 +57,7 @@ export class StressVcpu extends GuestThread implements GuestHooks {
     const image = task.image.domains[task.domainIndex];
     if (image === undefined) throw new RangeError(`no domain ${task.domainIndex}`);
     const { stress } = task;
-    const chaos = stress.chaos ? new Chaos() : undefined;
+    const chaos = this.makeChaos();
     this.chaos = chaos;
     this.machine = new StressMachine(
       task,
@@ -87,7 +92,7 @@ export class StressVcpu extends GuestThread implements GuestHooks {
       hooks: this,
     });
     this.memory.whenPending(() => this.vcpu.deliverUpcalls());
-    this.guest = guestFunction(task);
+    this.guest = this.disturbed(guestFunction(task));
     this.machine.control.markStarted(this.slot, threadId);
   }
 
@@ -96,18 +101,48 @@ export class StressVcpu extends GuestThread implements GuestHooks {
     const { control, clock, words } = this.machine;
     const seed = iterationSeed(this.task.stress.seed, this.task.stress.before + iteration);
     this.iteration = iteration;
+    this.seed = seed;
     this.failed = false;
     this.numbers = new Random(seed + this.slot);
     this.choices = new Random((seed ^ CHOICES) + this.slot);
     clock.restart(words.originNs);
     this.recorder.restart();
     this.vcpu.restart();
-    this.chaos?.begin(seed, this.slot);
     this.runGuest(() => this.guest);
     this.meter.leaveHypervisor();
-    this.chaos?.rest();
     control.markFinished(this.slot);
     this.endIfIdle();
+  }
+
+  private makeChaos(): Chaos | undefined {
+    const { domainIndex, image, stress, vcpuId } = this.task;
+    const { alone, cold } = stress;
+    if (cold === undefined) return undefined;
+    const counts = image.domains.map(({ config }) => config.vcpus);
+    const slot = sum(counts.slice(0, domainIndex)) + vcpuId;
+    const vcpus = sum(counts);
+    const meet = () => this.machine.words.meet(vcpus);
+    return new Chaos({ slot, vcpus, alone, cold, meet, othersThrough: () => this.othersFinished(slot, vcpus) });
+  }
+
+  /** Chaos is for the guest, and for what the hypervisor does on its behalf; not for how a vCPU is started and stopped. */
+  private disturbed(guest: Guest): Guest {
+    const { chaos } = this;
+    if (chaos === undefined) return guest;
+    return (vcpu) => {
+      chaos.begin(this.seed);
+      try {
+        return guest(vcpu);
+      } finally {
+        chaos.rest();
+      }
+    };
+  }
+
+  private othersFinished(slot: number, vcpus: number): boolean {
+    const { control } = this.machine;
+    for (let other = 0; other < vcpus; other++) if (other !== slot && !control.isFinished(other)) return false;
+    return true;
   }
 
   protected returned(result: unknown): void {
@@ -148,8 +183,13 @@ export class StressVcpu extends GuestThread implements GuestHooks {
 
   // GuestHooks.
 
-  hypercallEnter(name: string): void {
+  /** Asked before and after each hypercall. */
+  override upcallPossible(): boolean {
     this.chaos?.delay();
+    return super.upcallPossible();
+  }
+
+  hypercallEnter(name: string): void {
     this.meter.countHypercall();
     this.mark(LogKind.HYPERCALL, hypercallNumber(name));
   }
@@ -157,7 +197,6 @@ export class StressVcpu extends GuestThread implements GuestHooks {
   hypercallExit(): void {
     this.meter.leaveHypervisor();
     this.mark(LogKind.HYPERCALL_END, 0);
-    this.chaos?.delay();
   }
 
   upcallEnter(): void {
@@ -171,6 +210,7 @@ export class StressVcpu extends GuestThread implements GuestHooks {
 
   relax(): void {
     this.meter.countRelax();
+    this.chaos?.relax();
     this.recorder.relax();
     this.parking.spin();
     this.leaveIfStopped();

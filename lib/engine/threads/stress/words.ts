@@ -23,8 +23,10 @@ const ORIGIN = 6 * APART;
 /** As ARRIVED, of the devices: they leave when the vCPUs have. */
 const DEVICES_ARRIVED = 7 * APART;
 const COMPLETED = 8 * APART;
+/** vCPUs that are about to begin. */
+const MET = 10 * APART;
 /** One per vCPU: where its guest sleeps in wait32, or 0. */
-const WAITING = 10 * APART;
+const WAITING = 11 * APART;
 /** As ARRIVED, of the vCPUs of daemon domains: they are stopped when the others have arrived. */
 const DAEMONS_ARRIVED = 9 * APART;
 
@@ -46,6 +48,8 @@ const FIRST_SPINS = 20_000;
 const SPINS_SHARED = 50;
 /** A sleep this long (ms) shows that whom one waits for has no core: spinning would keep one from it. */
 const LONG_SLEEP_MS = 0.2;
+/** Looks at who has come, at most: some hundred microseconds, as long as it may take a sleeper to wake. */
+const MOST_MEETING_SPINS = 100_000;
 /** Looks at the gate, and how long to sleep between later ones (ms): it is held for microseconds. */
 const GATE_SPINS = 1000;
 const GATE_SLEEP_MS = 0.05;
@@ -60,6 +64,8 @@ export class StressWords {
   private readonly times: Float64Array;
   /** How long to spin next time: scratch of this thread. */
   private spins = FIRST_SPINS;
+  /** The same for {@link meet}. */
+  private patience = MOST_MEETING_SPINS;
 
   constructor(buffer: SharedArrayBuffer) {
     this.words = new Int32Array(buffer);
@@ -82,6 +88,7 @@ export class StressWords {
     this.times[ORIGIN / 2] = originNs;
     Atomics.store(this.words, FIRST_FAILURE, 0);
     for (const word of COUNTS) Atomics.and(this.words, word, ABANDONED);
+    Atomics.store(this.words, MET, 0);
     this.change(GO, iteration);
   }
 
@@ -121,6 +128,17 @@ export class StressWords {
     this.awaitChange(GO, last, alone);
     const { iteration } = this;
     return iteration === OVER ? undefined : iteration;
+  }
+
+  /**
+   * Waits until so many vCPUs have come here, or for a time: then all begin at once. It takes a core for each.
+   * Where some do not come time after time, such as vCPUs that are brought up later, the wait gets short.
+   */
+  meet(count: number): void {
+    const { words } = this;
+    let met = Atomics.add(words, MET, 1) + 1;
+    for (let left = this.patience; left > 0 && met < count; left--) met = Atomics.load(words, MET);
+    this.patience = met < count ? Math.max(this.patience >> 1, 1) : Math.min(this.patience * 2, MOST_MEETING_SPINS);
   }
 
   arrive(): void {
