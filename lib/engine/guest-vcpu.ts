@@ -8,13 +8,14 @@
  * makes a new GuestVcpu or restarts it, and the guest registers it again.
  */
 import { Errno, HypercallError } from '../abi/errno';
-import type { GuestDomain, Hypercalls, Vcpu, Words } from '../guest/vcpu';
+import type { GuestDomain, Hypercalls, Words } from '../guest/vcpu';
 import { createHypercalls, type HypercallGate } from '../hypervisor/hypercalls';
 import type { HvVcpu, Hypervisor } from '../hypervisor/hypervisor';
 import { VCPU_IRQ_MASKED } from '../hypervisor/state-layout';
 import { ByteField } from '../memory/fields';
 import type { Memory } from '../memory/memory';
 import { SharedInfoView, VcpuInfoView } from '../memory/views';
+import type { ServiceVcpu } from '../services';
 import { GuestAssertionError, GuestCrashError } from './errors';
 import type { WordTable } from './words';
 import { bindWords } from './words';
@@ -43,6 +44,8 @@ export interface GuestHooks {
   random(): number;
   now(): number;
   log(values: readonly unknown[]): void;
+  /** Output of a domain's PV console, from the console daemon. @param bytes - borrowed until it returns */
+  consoleOutput(domainId: number, bytes: Uint8Array): void;
   cover(label: string): void;
   /**
    * The guest failed for good: ends the execution and unwinds the stack, whatever the guest catches.
@@ -65,7 +68,7 @@ export interface GuestVcpuParts {
   readonly hooks: GuestHooks;
 }
 
-export class GuestVcpu implements Vcpu, HypercallGate {
+export class GuestVcpu implements ServiceVcpu, HypercallGate {
   readonly id: number;
   readonly domain: GuestDomain;
   readonly memory: Memory;
@@ -163,6 +166,10 @@ export class GuestVcpu implements Vcpu, HypercallGate {
 
   log(...values: unknown[]): void {
     this.hooks.log(values);
+  }
+
+  writeHost(domainId: number, bytes: Uint8Array): void {
+    this.hooks.consoleOutput(domainId, bytes);
   }
 
   cover(label: string): void {

@@ -34,6 +34,7 @@ const SCENARIO_FIELDS = [
   'description',
   'domains',
   'xenstore',
+  'console',
   'devices',
   'args',
   'setup',
@@ -73,15 +74,37 @@ export function validateScenario(spec: unknown): asserts spec is ScenarioSpec {
   }
   optional(spec, 'covers', where, 'a list of different labels, such as ["retried"]', isListOfLabels);
   if (spec.invariants !== undefined) checkInvariants(spec, where);
+  if (isWanted(spec.xenstore) || isWanted(spec.console)) checkServicesDomain(spec, where);
   checkXenstore(spec, where);
+  checkConsole(spec, where);
 }
 
-function checkXenstore({ xenstore, domains }: Record<string, unknown>, where: string): void {
-  if (xenstore === undefined || xenstore === false) return;
+function isWanted(service: unknown): boolean {
+  return service !== undefined && service !== false;
+}
+
+function checkServicesDomain({ domains }: Record<string, unknown>, where: string): void {
   if (domains !== undefined && SERVICES_DOMAIN in (domains as object)) {
-    throw invalid(`${where}: '${SERVICES_DOMAIN}' is the domain that xenstored runs in: name yours otherwise`);
+    throw invalid(`${where}: '${SERVICES_DOMAIN}' is the domain that services run in: name yours otherwise`);
   }
-  if (xenstore === true) return;
+}
+
+function checkConsole({ console, domains, name }: Record<string, unknown>, where: string): void {
+  if (!isWanted(console) || console === true) return;
+  if (!isRecord(console)) throw invalid(`${where}: console must be true, false or { input: … }, not ${show(console)}`);
+  checkFields(console, ['input'], `${where}, console`);
+  const { input = '' } = console;
+  if (typeof input === 'string') return;
+  if (!isRecord(input)) throw invalid(`${where}: console.input must be text, or texts by name of domain`);
+  const names = domains === undefined ? [String(name)] : Object.keys(domains as object);
+  for (const [domain, text] of Object.entries(input)) {
+    if (!names.includes(domain)) throw invalid(`${where}: console.input: there is no domain '${domain}'`);
+    if (typeof text !== 'string') throw invalid(`${where}: console.input.${domain} must be text, not ${show(text)}`);
+  }
+}
+
+function checkXenstore({ xenstore }: Record<string, unknown>, where: string): void {
+  if (!isWanted(xenstore) || xenstore === true) return;
   if (!isRecord(xenstore))
     throw invalid(`${where}: xenstore must be true, false or { quota: { … } }, not ${show(xenstore)}`);
   checkFields(xenstore, ['quota'], `${where}, xenstore`);

@@ -8,7 +8,7 @@ import type { AbiName } from '../abi';
 import type { EventAbi, Hypercalls, Vcpu, Words } from '../guest/vcpu';
 import type { Memory } from '../memory/memory';
 import type { SharedInfoView, VcpuInfoView } from '../memory/views';
-import type { XenstoreOptions } from '../services';
+import type { ConsoleServiceOptions, XenstoreOptions } from '../services';
 import type { InvariantSpec } from './invariants/specs';
 import { originOfCaller, type ScenarioOrigin } from './scenario-origin';
 import { validateScenario } from './scenario-validation';
@@ -128,6 +128,11 @@ export interface ScenarioSpec<W = any, D = any> extends DomainSpec<W> {
    * Arm HVM_PARAM_STORE_PFN, _EVTCHN), and finds the nodes libxl would have made.
    */
   readonly xenstore?: boolean | XenstoreOptions;
+  /**
+   * Each domain has a PV console: Domain-0 runs xenconsoled, each domain has its page and port (start_info.console.domU; on Arm
+   * HVM_PARAM_CONSOLE_PFN, _EVTCHN). The options say what is typed where nobody is attached.
+   */
+  readonly console?: boolean | ConsoleServiceOptions;
   readonly devices?: Readonly<Record<string, (device: Device) => void>>;
   /** Default of `--args`. */
   readonly args?: unknown;

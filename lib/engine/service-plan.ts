@@ -20,6 +20,8 @@ import { layOutWords } from './words';
 
 /** Where the services' pages begin, one after the other, in every domain they serve. */
 const FIRST_SERVICE_FRAME = 3;
+/** Domain-0's memory, but for what services share with the host, which lies at its beginning. */
+const OWN_FRAMES = 64;
 
 export interface ServicePlan {
   readonly service: Service;
@@ -49,6 +51,8 @@ export function planServices(
   hardwareDomain: boolean,
 ): readonly ServicePlan[] {
   const fields = scenario as unknown as Readonly<Record<string, unknown>>;
+  let nextPort = services.length * configs.length + 1 + (hardwareDomain ? 1 : 0);
+  let nextAddress = FIRST_SERVICE_FRAME * PAGE_BYTES;
   return services.map((service, index): ServicePlan => {
     const domains = configs.map(
       ({ id, name, privileged, vcpus, frames }, position): ServedDomain => ({
@@ -60,7 +64,11 @@ export function planServices(
     );
     const options = fields[service.name] === true ? {} : fields[service.name];
     const domExcPort = hardwareDomain && index === 0 ? services.length * configs.length + 1 : 0;
-    return { service, config: { service: service.name, domains, domExcPort, options } };
+    const hostBytes = service.hostBytes?.(options, domains) ?? 0;
+    const [hostAddress, hostPort] = hostBytes === 0 ? [0, 0] : [nextAddress, nextPort++];
+    nextAddress += Math.ceil(hostBytes / PAGE_BYTES) * PAGE_BYTES;
+    const config = { service: service.name, domains, domExcPort, hostAddress, hostPort, options };
+    return { service, config };
   });
 }
 
@@ -75,6 +83,9 @@ export function planServicesDomain(
   hardwareDomain: boolean,
 ): DomainPlan {
   const vcpus = plans.length;
+  const hostFrames = plans.reduce((sum, { service, config }) => {
+    return sum + Math.ceil((service.hostBytes?.(config.options, config.domains) ?? 0) / PAGE_BYTES);
+  }, 0);
   const config = domainConfig({
     id: SERVICES_DOMAIN_ID,
     name: SERVICES_DOMAIN,
@@ -82,11 +93,12 @@ export function planServicesDomain(
     privileged: true,
     hardwareDomain,
     periodicTimerNs: 0,
+    frames: OWN_FRAMES + hostFrames,
   });
   const { id, name, abi, maxPort } = config;
   const args = { services: plans.map((plan) => plan.config) };
   const guestDomain = { id, name, abi, vcpus, events: '2l' as const, maxPort, args, domains: ids };
-  const words = layOutWords(undefined, FIRST_SERVICE_FRAME * PAGE_BYTES);
+  const words = layOutWords(undefined, (FIRST_SERVICE_FRAME + hostFrames) * PAGE_BYTES);
   return { name, config, words, daemon: true, guestDomain, guestOf: (vcpu) => serviceGuest(args, vcpu) };
 }
 
@@ -117,6 +129,11 @@ export function connectServices(
     if (config.domExcPort === 0) continue;
     setPortBit(own, own.sharedInfo.evtchn_mask.address, config.domExcPort);
     requirePort(config.domExcPort, own.hypercall.evtchn.bindVirq(VIRQ_DOM_EXC, 0));
+  }
+  for (const [vcpu, { config }] of plans.entries()) {
+    if (config.hostPort === 0) continue;
+    setPortBit(own, own.sharedInfo.evtchn_mask.address, config.hostPort);
+    requirePort(config.hostPort, own.hypercall.evtchn.bindIpi(vcpu));
   }
 }
 

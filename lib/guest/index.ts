@@ -15,8 +15,9 @@ export { checkKernelArea, KERNEL_BLOCK, kernelBlock, kernelRanges, MAX_TIMERS } 
 export { Mutex } from './mutex';
 export type { EventHandler } from './port-control';
 export { printk } from './printk';
-export { type ConsoleOptions, type ConsolePlace, PvConsole } from './pv-console';
+export { type ConsoleOptions, findConsole, PvConsole } from './pv-console';
 export { PvSpinlock, SPINS_BEFORE_POLL } from './pv-spinlock';
+export type { ServicePlace } from './service-page';
 export { Spinlock } from './spinlock';
 export { Timer, type TimerCallback, Timers } from './timers';
 export { Tty } from './tty';

@@ -18,28 +18,37 @@
  *
  * @source Linux, drivers/tty/hvc/hvc_xen.c; Mini-OS, console/xencons_ring.c
  */
-import { Errno } from '../abi';
+import { Errno, HVM_PARAM } from '../abi';
 import { Word32 } from '../memory/fields';
 import { RING_CORRUPT } from './byte-ring';
 import { ConsolePage } from './console-page';
 import type { Events } from './events';
 import { CONSOLE_IN_LOCK, CONSOLE_OUT_LOCK, kernelBlock } from './kernel-area';
 import { Mutex } from './mutex';
+import { findServicePage, type ServicePlace } from './service-page';
 import type { Vcpu } from './vcpu';
 import { WaitQueue } from './wait-queue';
-
-/** Where the toolstack has put a console. */
-export interface ConsolePlace {
-  /** Address of the page in the domain's memory. */
-  readonly page: number;
-  readonly port: number;
-}
 
 export interface ConsoleOptions {
   /** The vCPU that serves the event channel; default 0. It has to make a PvConsole before others wait. */
   readonly owner?: number;
   /** Bytes either ring may hold, if fewer than fit: the back end has to agree. For exploration. */
   readonly limit?: number;
+}
+
+/**
+ * Where this domain's console is.
+ * @throws Error if it was built without one
+ */
+export function findConsole(vcpu: Vcpu): ServicePlace {
+  const place = findServicePage(vcpu, {
+    mfn: 'console.domU.mfn',
+    evtchn: 'console.domU.evtchn',
+    pfnParam: HVM_PARAM.HVM_PARAM_CONSOLE_PFN,
+    evtchnParam: HVM_PARAM.HVM_PARAM_CONSOLE_EVTCHN,
+  });
+  if (place === undefined) throw new Error('this domain was built without a console: give the scenario console: true');
+  return place;
 }
 
 export class PvConsole {
@@ -55,7 +64,7 @@ export class PvConsole {
    * Each vCPU makes its own; that of the owner binds the port.
    * @throws HypercallError ENOSPC: no port is left
    */
-  constructor(events: Events, { page, port }: ConsolePlace, options: ConsoleOptions = {}) {
+  constructor(events: Events, { page, port }: ServicePlace, options: ConsoleOptions = {}) {
     const { vcpu } = events;
     const { owner = 0, limit } = options;
     const shared = kernelBlock(vcpu, 0);

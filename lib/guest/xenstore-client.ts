@@ -11,10 +11,11 @@
  *
  * @source Linux, drivers/xen/xenbus/xenbus_comms.c, xenbus_xs.c (what it offers; the means are our own)
  */
-import { ABI_CONSTANTS, type AbiName, type FieldLayout, HVM_PARAM, layoutOf, structLayout, XENSTORE, XS } from '../abi';
+import { type FieldLayout, HVM_PARAM, structLayout, XENSTORE, XS } from '../abi';
 import type { Memory } from '../memory/memory';
 import type { Events } from './events';
 import { copyFromRing, copyToRing } from './ring-bytes';
+import { findServicePage, type ServicePlace } from './service-page';
 import type { Vcpu } from './vcpu';
 import { WaitQueue } from './wait-queue';
 import {
@@ -29,8 +30,6 @@ import {
   readIndices,
 } from './xenstore-page';
 
-const FRAME_BYTES = 4096;
-const START_INFO_ADDRESS = 0x2000;
 const QUEUE_BYTES = 1024;
 
 /** What the vCPUs of a domain share, behind the store's structure in its frame. All of it is zero at the start of day. */
@@ -87,22 +86,15 @@ export interface WatchEvent {
 }
 
 /** Where a domain finds its store. @throws XenstoreError ENODEV: it was built without one */
-export function findXenstore(vcpu: Vcpu): { readonly page: number; readonly port: number } {
-  const abi = vcpu.domain.abi as AbiName;
-  let frame: number;
-  let port: number;
-  if (ABI_CONSTANTS[abi].XEN_HAVE_PV_GUEST_ENTRY === 1) {
-    const { fields } = layoutOf(abi, 'start_info');
-    const read = (field: string): number =>
-      vcpu.memory.read32(START_INFO_ADDRESS + (fields[field] as FieldLayout).offset);
-    frame = read('store_mfn');
-    port = read('store_evtchn');
-  } else {
-    frame = vcpu.hypercall.hvm.getParam(HVM_PARAM.HVM_PARAM_STORE_PFN);
-    port = vcpu.hypercall.hvm.getParam(HVM_PARAM.HVM_PARAM_STORE_EVTCHN);
-  }
-  if (frame === 0) throw new XenstoreError('XS_INVALID', 'this domain was built without a store', 'ENODEV');
-  return { page: frame * FRAME_BYTES, port };
+export function findXenstore(vcpu: Vcpu): ServicePlace {
+  const place = findServicePage(vcpu, {
+    mfn: 'store_mfn',
+    evtchn: 'store_evtchn',
+    pfnParam: HVM_PARAM.HVM_PARAM_STORE_PFN,
+    evtchnParam: HVM_PARAM.HVM_PARAM_STORE_EVTCHN,
+  });
+  if (place === undefined) throw new XenstoreError('XS_INVALID', 'this domain was built without a store', 'ENODEV');
+  return place;
 }
 
 export class XenstoreClient {

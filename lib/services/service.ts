@@ -40,6 +40,10 @@ export interface ServiceConfig<O = unknown> {
   readonly domains: readonly ServedDomain[];
   /** Domain-0's port of VIRQ_DOM_EXC, masked; 0: another domain handles it. For the first service. */
   readonly domExcPort: number;
+  /** Of what the service shares with the host, in Domain-0's memory; 0: nothing. */
+  readonly hostAddress: number;
+  /** Domain-0's port by which the host notifies the service, masked; 0: none. */
+  readonly hostPort: number;
   /** What the scenario says of the service. */
   readonly options: O;
 }
@@ -49,7 +53,14 @@ export interface ServicesArgs {
   readonly services: readonly ServiceConfig[];
 }
 
-export interface Service {
+/** A vCPU of Domain-0. */
+export interface ServiceVcpu extends Vcpu {
+  /** Passes on to the host what a domain has written to its console. @param bytes - borrowed until it returns */
+  writeHost(domainId: number, bytes: Uint8Array): void;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: each service knows its options
+export interface Service<O = any> {
   readonly name: string;
   /** Fields of start_info in which an x86 domain finds page and port. */
   readonly startInfo: { readonly mfn: string; readonly evtchn: string };
@@ -57,8 +68,10 @@ export interface Service {
   readonly hvmParams: { readonly pfn: number; readonly evtchn: number };
   /** What the service has written into a domain's page by the time the domain starts. */
   prepare(memory: Memory, pageAddress: number): void;
+  /** Bytes of Domain-0's memory that it shares with the host; absent: it has nothing to do with the host. */
+  hostBytes?(options: O, domains: readonly ServedDomain[]): number;
   /** Runs on the service's vCPU. */
-  guest(vcpu: Vcpu): unknown;
+  guest(vcpu: ServiceVcpu): unknown;
 }
 
 /** What the vCPU of a service was told. */

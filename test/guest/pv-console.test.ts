@@ -7,7 +7,7 @@ import { irqEnabled } from '../../lib/guest/irq';
 import { PvConsole } from '../../lib/guest/pv-console';
 import { Tty } from '../../lib/guest/tty';
 import { AtomicsMemory } from '../../lib/memory/atomics-memory';
-import { ServedConsole } from '../../lib/services/served-console';
+import { ServedConsole } from '../../lib/services/console/served-console';
 import { GuestMachine } from '../support/guest-machine';
 
 const EINVAL = -22;
@@ -191,15 +191,17 @@ describe('ServedConsole', () => {
     let notified = 0;
     let output = '';
     const typed = new ByteRing(memory, { bytes: 40 * 4096, size: 2048, cons: 41 * 4096, prod: 41 * 4096 + 4 });
-    const service = new ServedConsole(
+    let cuts = 0;
+    const service = new ServedConsole({
       page,
       typed,
-      () => notified++,
-      (bytes) => {
+      notify: () => void notified++,
+      emit: (bytes) => {
         output += decoder.decode(bytes);
       },
-    );
-    return { console, page, memory, typed, service, notified: () => notified, output: () => output };
+      cutOff: () => void cuts++,
+    });
+    return { console, page, memory, typed, service, notified: () => notified, output: () => output, cuts: () => cuts };
   }
 
   it('passes output on, and tells the domain once', () => {
@@ -230,7 +232,7 @@ describe('ServedConsole', () => {
 
   it('takes a console out of service when its indices lie, for good', () => {
     for (const index of [IN_PROD, OUT_PROD]) {
-      const { page, memory, service, output, notified, typed } = served();
+      const { page, memory, service, output, notified, typed, cuts } = served();
       typed.put(Uint8Array.of(1));
       memory.write32(PAGE + index, 0x12345678);
       service.serve();
@@ -238,7 +240,7 @@ describe('ServedConsole', () => {
       expect(page.connection()).to.equal(XENCONSOLE.XENCONSOLE_DISCONNECTED);
       memory.write32(PAGE + index, 1);
       service.serve();
-      expect([output(), notified()]).to.deep.equal(['', 0]);
+      expect([output(), notified(), cuts()]).to.deep.equal(['', 0, 1]);
     }
   });
 });

@@ -138,6 +138,7 @@ export class GuestMachine {
       random: () => 0.5,
       now: () => this.now,
       log() {},
+      consoleOutput() {},
       cover() {},
       crash(cause) {
         throw cause;

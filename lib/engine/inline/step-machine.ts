@@ -17,6 +17,7 @@ import { initialiseMachine } from '../../hypervisor/start-of-day';
 import { DOMAIN_VALID_EVTCHNS } from '../../hypervisor/state-layout';
 import { GuestAssertionError, toError } from '../errors';
 import { type GuestHooks, GuestVcpu } from '../guest-vcpu';
+import { consoleMark, typeScripts } from '../host-consoles';
 import { checkInvariants, type Moment, type Peek, type PreparedInvariants, prepareInvariants } from '../invariants';
 import { MachineView } from '../invariants/machine-view';
 import { StepBudget } from '../invariants/step-budget';
@@ -159,6 +160,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
   startOfDay(): void {
     for (const domain of this.plan.domains) initialiseWords(this.guestMemory(domain.config.id), domain.words);
     connectServices(this.plan.services, this.domains);
+    typeScripts(this.plan.services, this.domains);
     this.plan.scenario.setup?.(setupContext(this.domains, this.plan.args));
     for (const { plan, id } of this.vcpus) {
       const vcpu = this.hypervisor.vcpu(plan.config.id, id);
@@ -279,6 +281,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
       random: () => rng.fraction(),
       now: () => engine.now(),
       log: (values) => this.mark(actor, 'log', format(...values)),
+      consoleOutput: (id, bytes) => this.mark(actor, 'log', consoleMark(this.plan, id, bytes)),
       cover: (label) => this.cover(label),
       crash: (cause) => this.crash(cause),
     };

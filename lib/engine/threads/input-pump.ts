@@ -1,14 +1,17 @@
-/**
- * Feeds console input to the hypervisor, no faster than its buffer is emptied: the console itself drops what arrives
- * while the buffer is full.
- */
+/** Feeds input to a console, no faster than the guest takes it. */
 import { Readable } from 'node:stream';
-import type { Hypervisor } from '../../hypervisor/hypervisor';
-import { CONSOLE_INPUT_BYTES, MACHINE_SERIAL_RX_CONS, MACHINE_SERIAL_RX_PROD } from '../../hypervisor/state-layout';
 import type { ConsoleInput } from './run-options';
 
 /** How long to wait for the guest to make room (ms). */
 const RETRY_MS = 5;
+
+/** Where the input goes. */
+export interface InputSink {
+  /** Bytes that can be taken at once. The guest can only make more room. */
+  room(): number;
+  /** @param bytes - no more than there is room for */
+  put(bytes: Uint8Array): void;
+}
 
 export class InputPump {
   private readonly encoder = new TextEncoder();
@@ -17,9 +20,11 @@ export class InputPump {
   private done = false;
   private cancelWait: (() => void) | undefined;
 
+  /** @param ifSilent - fed instead if the input ends without a byte */
   constructor(
-    private readonly hypervisor: Hypervisor,
+    private readonly sink: InputSink,
     private readonly input: ConsoleInput = '',
+    private readonly ifSilent = '',
   ) {
     this.iterator = chunksOf(input)[Symbol.asyncIterator]();
   }
@@ -31,12 +36,15 @@ export class InputPump {
 
   /** Begins to feed; resolves when the source has ended or was stopped. A source that fails counts as ended. */
   async run(): Promise<void> {
+    let silent = true;
     try {
       while (!this.stopped) {
         const next = await this.iterator.next();
         if (next.done) break;
+        silent &&= next.value.length === 0;
         await this.feed(typeof next.value === 'string' ? this.encoder.encode(next.value) : next.value);
       }
+      if (silent) await this.feed(this.encoder.encode(this.ifSilent));
     } finally {
       this.done = true;
     }
@@ -54,9 +62,9 @@ export class InputPump {
   private async feed(bytes: Uint8Array): Promise<void> {
     let start = 0;
     while (start < bytes.length && !this.stopped) {
-      const end = start + inputRoom(this.hypervisor);
-      this.hypervisor.console.input(bytes.subarray(start, end));
-      start = Math.min(end, bytes.length);
+      const end = Math.min(start + this.sink.room(), bytes.length);
+      if (end > start) this.sink.put(bytes.subarray(start, end));
+      start = end;
       if (start < bytes.length) await this.wait();
     }
   }
@@ -74,10 +82,4 @@ export class InputPump {
 
 function chunksOf(input: ConsoleInput): AsyncIterable<string | Uint8Array> {
   return typeof input === 'string' || input instanceof Uint8Array ? Readable.from([input]) : input;
-}
-
-/** Characters the console's buffer has room for. The guest can only make more. */
-function inputRoom({ machine: { global } }: Hypervisor): number {
-  const waiting = global.load32(MACHINE_SERIAL_RX_PROD) - global.load32(MACHINE_SERIAL_RX_CONS);
-  return CONSOLE_INPUT_BYTES - (waiting | 0);
 }

@@ -10,7 +10,6 @@
  */
 import { SHUTDOWN_crash } from '../../abi';
 import { StuckLockError } from '../../memory/patient-memory';
-import { SERVICES_DOMAIN_ID } from '../../services';
 import { toError } from '../errors';
 import type { MachinePlan } from '../machine-plan';
 import {
@@ -23,11 +22,11 @@ import {
 } from '../run-result';
 import type { ScenarioSource } from '../scenario-source';
 import { checkContext } from '../toolstack';
+import { ConsoleInputs } from './console-inputs';
 import { Crew, type CrewEvents } from './crew';
 import { areAsleep, describeSleepers, isDeadlocked } from './deadlock';
 import type { DomainRun } from './domain-run';
 import { Cause, causeWord } from './exits';
-import { InputPump } from './input-pump';
 import { MachineHost } from './machine-host';
 import { OutputReader } from './output-reader';
 import type { WorkerPool } from './pool';
@@ -53,7 +52,7 @@ export class MachineRun implements CrewEvents {
   private readonly host: MachineHost;
   private readonly crew: Crew;
   private readonly output: OutputReader;
-  private readonly input: InputPump;
+  private readonly input: ConsoleInputs;
   private readonly watchdog: Watchdog;
   private readonly postMortem: PostMortem;
   private readonly over: Promise<void>;
@@ -77,9 +76,7 @@ export class MachineRun implements CrewEvents {
     this.host = new MachineHost(plan, source, options);
     this.crew = new Crew(this.host, pool, this);
     this.output = new OutputReader(this.host, options);
-    // Without a domain that may read the console nobody would ever take the input.
-    const listens = plan.domains.some(({ config }) => config.privileged && config.id !== SERVICES_DOMAIN_ID);
-    this.input = new InputPump(this.host.machine.hypervisor, listens ? options.input : undefined);
+    this.input = new ConsoleInputs(plan, this.host.machine.hypervisor, this.host.views, options);
     this.watchdog = new Watchdog(this.host.machine, options.watchdogMs);
     this.postMortem = new PostMortem(this.host);
     this.over = new Promise((resolve) => {
@@ -98,7 +95,7 @@ export class MachineRun implements CrewEvents {
     try {
       this.crew.start();
       this.serveTimers();
-      this.input.run().catch(() => {});
+      this.input.start();
       if (signal?.aborted) abort();
       await this.over;
       this.input.stop();

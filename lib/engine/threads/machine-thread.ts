@@ -113,6 +113,11 @@ export class MachineThread {
     this.write(RecordKind.LOG, domainId, vcpu, text);
   }
 
+  /** Output of a domain's PV console. Never given up: the main thread takes records as long as this thread runs. */
+  consoleOutput(domainId: number, bytes: Uint8Array): void {
+    this.ring?.write(RecordKind.PV_CONSOLE, domainId, 0, bytes, this.poke, () => false);
+  }
+
   /** Sends a record to the main thread; see {@link RecordKind}. */
   write(kind: number, domainId: number, vcpu: number, text: string): void {
     this.writeBytes(kind, domainId, vcpu, this.encoder.encode(text));

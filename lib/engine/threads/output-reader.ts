@@ -7,6 +7,9 @@ import { OutputRing, RecordKind } from './output-ring';
 import type { OutputLine, RunOptions } from './run-options';
 import type { GuestFailure } from './vcpu-thread';
 
+/** Stands for a vCPU in lines of a PV console, which belongs to all of them. */
+const NO_VCPU = -1;
+
 export class OutputReader {
   private readonly ring: OutputRing;
   private readonly console: LineAssembler;
@@ -14,7 +17,7 @@ export class OutputReader {
 
   constructor(
     private readonly host: MachineHost,
-    private readonly handlers: Pick<RunOptions, 'onConsole' | 'onLog'>,
+    private readonly handlers: Pick<RunOptions, 'onConsole' | 'onConsoleOutput' | 'onLog'>,
   ) {
     this.ring = new OutputRing(host.output);
     this.console = new LineAssembler((domainId, vcpu, text) => handlers.onConsole?.(this.line(domainId, vcpu, text)));
@@ -24,6 +27,7 @@ export class OutputReader {
   drain(): void {
     this.ring.drain((kind, domainId, vcpu, text) => {
       if (kind === RecordKind.CONSOLE) this.console.append(domainId, vcpu, text);
+      else if (kind === RecordKind.PV_CONSOLE) this.passOn(domainId, text);
       else if (kind === RecordKind.LOG) this.handlers.onLog?.(this.line(domainId, vcpu, this.decode(text)));
       else this.domainOf(domainId)?.failed(vcpu, this.failure(text));
     });
@@ -33,6 +37,11 @@ export class OutputReader {
   finish(): void {
     this.drain();
     this.console.flush();
+  }
+
+  private passOn(domainId: number, bytes: Uint8Array): void {
+    this.handlers.onConsoleOutput?.({ domain: this.domainOf(domainId)?.name ?? '', domainId, bytes });
+    this.console.append(domainId, NO_VCPU, bytes);
   }
 
   private decode(text: Uint8Array): string {
@@ -49,7 +58,8 @@ export class OutputReader {
   }
 
   private line(domainId: number, vcpu: number, text: string): OutputLine {
-    if (domainId !== DEVICE_DOMAIN) return { domain: this.domainOf(domainId)?.name ?? '', domainId, vcpu, text };
-    return { domain: this.host.deviceNames[vcpu] ?? '', domainId, text };
+    if (domainId === DEVICE_DOMAIN) return { domain: this.host.deviceNames[vcpu] ?? '', domainId, text };
+    const domain = this.domainOf(domainId)?.name ?? '';
+    return vcpu === NO_VCPU ? { domain, domainId, text } : { domain, domainId, vcpu, text };
   }
 }

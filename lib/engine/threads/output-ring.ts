@@ -34,6 +34,8 @@ export const RecordKind = {
   CONSOLE: 0,
   /** A line of vcpu.log or device.log. */
   LOG: 1,
+  /** Bytes that the console daemon passes on, of the domain the record names. */
+  PV_CONSOLE: 3,
   /** Why a guest ended its domain: JSON of a {@link GuestFailure}. */
   FAILURE: 2,
 } as const;

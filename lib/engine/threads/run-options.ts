@@ -14,9 +14,16 @@ export interface OutputLine {
   /** Name of the domain; of the device for a device's log. */
   readonly domain: string;
   readonly domainId: number;
-  /** Absent for a device's log. */
+  /** Absent for a device's log, and for a PV console. */
   readonly vcpu?: number;
   readonly text: string;
+}
+
+/** What a domain has written to its PV console. */
+export interface ConsoleOutput {
+  readonly domain: string;
+  readonly domainId: number;
+  readonly bytes: Uint8Array;
 }
 
 /** Figures of a vCPU at some moment of a run. */
@@ -55,9 +62,13 @@ export interface RunOptions extends ScenarioOptions {
   readonly onDeadlock?: 'exit' | 'wait';
   /** Heap of each vCPU's thread in MiB, at least 8. Default 256. */
   readonly memoryLimitMb?: number;
-  /** Input for the handler of VIRQ_CONSOLE. */
+  /** Input for the handler of VIRQ_CONSOLE; where there is none, for the first domain's PV console. */
   readonly input?: ConsoleInput;
-  /** Each line written to the console. */
+  /** Input for the PV consoles of domains, by name; instead of what the scenario says is typed there. */
+  readonly consoleInput?: Readonly<Record<string, ConsoleInput>>;
+  /** What domains write to their PV consoles, as it comes. */
+  readonly onConsoleOutput?: (output: ConsoleOutput) => void;
+  /** Each line written to the hypervisor's console or to a PV console. */
   readonly onConsole?: (line: OutputLine) => void;
   /** Each line of vcpu.log and device.log. */
   readonly onLog?: (line: OutputLine) => void;

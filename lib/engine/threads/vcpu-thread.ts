@@ -152,6 +152,12 @@ class VcpuThread extends GuestThread implements GuestHooks {
     return this.numbers.next();
   }
 
+  consoleOutput(domainId: number, bytes: Uint8Array): void {
+    this.meter.enterHypervisor();
+    this.machine.consoleOutput(domainId, bytes);
+    this.meter.leaveHypervisor();
+  }
+
   log(values: readonly unknown[]): void {
     const text = format(...values);
     this.meter.countLine();

@@ -8,7 +8,7 @@ import { Completion, Events, PvConsole } from '../../../lib/guest';
 import { ByteRing } from '../../../lib/guest/byte-ring';
 import { ConsolePage } from '../../../lib/guest/console-page';
 import type { Vcpu } from '../../../lib/guest/vcpu';
-import { ServedConsole } from '../../../lib/services/served-console';
+import { ServedConsole } from '../../../lib/services/console/served-console';
 
 const PAGE = 32 * 4096;
 const DEFAULTS = { writers: 1, out: 2, in: 0, limit: 1 };
@@ -31,12 +31,13 @@ function daemon(vcpu: Vcpu<Words>): number[] {
     cons: typed_cons.address,
     prod: typed_prod.address,
   });
-  const served = new ServedConsole(
-    new ConsolePage(vcpu.memory, PAGE, args.limit),
-    fromHost,
-    () => vcpu.hypercall.evtchn.send(port),
-    (bytes) => output.push(...bytes),
-  );
+  const served = new ServedConsole({
+    page: new ConsolePage(vcpu.memory, PAGE, args.limit),
+    typed: fromHost,
+    notify: () => vcpu.hypercall.evtchn.send(port),
+    emit: (bytes) => void output.push(...bytes),
+    cutOff: () => vcpu.assert(false, 'the ring is corrupt'),
+  });
   // As a service waits: asleep until its port, masked, is pending.
   const { evtchn_pending, evtchn_mask } = vcpu.sharedInfo;
   evtchn_mask.word(0).or(1 << port);

@@ -8,6 +8,7 @@
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { toError } from '../../errors';
+import { typeScripts } from '../../host-consoles';
 import type { DomainPlan, MachinePlan } from '../../machine-plan';
 import { errorData } from '../../run-result';
 import type { ScenarioSource } from '../../scenario-source';
@@ -112,6 +113,7 @@ export class StressSession {
   /** @throws ScenarioError if the scenario's set-up throws; nothing has been started then */
   async run(): Promise<void> {
     this.host.setUp();
+    typeScripts(this.host.plan.services, this.host.views);
     this.start();
     const look = setInterval(() => this.look(), LOOK_INTERVAL_MS);
     const timers = this.threads.slice(-1);

@@ -228,6 +228,8 @@ export class StressVcpu extends GuestThread implements GuestHooks {
 
   log(): void {}
 
+  consoleOutput(): void {}
+
   /** Until the returned function is called, process.exit in this thread is a failure of the guest. */
   guardExit(): () => void {
     return interceptExit((code) => this.crash(new GuestExitError(code)));

@@ -7,39 +7,41 @@
  *
  * @source tools/console/daemon/io.c (buffer_append, handle_tty_read)
  */
-import { XENCONSOLE } from '../abi';
-import { type ByteRing, RING_CORRUPT } from '../guest/byte-ring';
-import type { ConsolePage } from '../guest/console-page';
+import { XENCONSOLE } from '../../abi';
+import { type ByteRing, RING_CORRUPT } from '../../guest/byte-ring';
+import type { ConsolePage } from '../../guest/console-page';
 
 /** Bytes moved at once: no ring holds more. */
 const PORTION_BYTES = 2048;
 
+export interface ServedConsoleParts {
+  /** The domain's, as mapped by the daemon. */
+  readonly page: ConsolePage;
+  /** From the host. */
+  readonly typed: ByteRing;
+  /** Sends an event to the domain. */
+  notify(): void;
+  /** Passes output on to the host. @param bytes - borrowed until it returns */
+  emit(bytes: Uint8Array): void;
+  /** The ring was found corrupt. */
+  cutOff(): void;
+}
+
 export class ServedConsole {
   private readonly portion = new Uint8Array(PORTION_BYTES);
-  private cutOff = false;
+  private corrupt = false;
 
-  /**
-   * @param page - the domain's, as mapped by the daemon
-   * @param typed - from the host
-   * @param notify - sends an event to the domain
-   * @param emit - passes output on to the host; borrowed until it returns
-   */
-  constructor(
-    private readonly page: ConsolePage,
-    private readonly typed: ByteRing,
-    private readonly notify: () => void,
-    private readonly emit: (bytes: Uint8Array) => void,
-  ) {}
+  constructor(private readonly parts: ServedConsoleParts) {}
 
   /** Tells the domain that somebody listens. */
   connect(): void {
-    this.page.setConnection(XENCONSOLE.XENCONSOLE_CONNECTED);
-    this.notify();
+    this.parts.page.setConnection(XENCONSOLE.XENCONSOLE_CONNECTED);
+    this.parts.notify();
   }
 
   /** False once the ring was found corrupt: the console is out of service for good. */
   get inService(): boolean {
-    return !this.cutOff;
+    return !this.corrupt;
   }
 
   /**
@@ -47,18 +49,19 @@ export class ServedConsole {
    * written more, and when it has made room for more.
    */
   serve(): void {
-    if (this.cutOff) return;
-    const { page, portion } = this;
-    const taken = page.out.take(portion);
-    if (taken > 0) this.emit(portion.subarray(0, taken));
+    if (this.corrupt) return;
+    const { parts, portion } = this;
+    const taken = parts.page.out.take(portion);
+    if (taken > 0) parts.emit(portion.subarray(0, taken));
     const brought = taken === RING_CORRUPT ? RING_CORRUPT : this.feed();
     if (taken === RING_CORRUPT || brought === RING_CORRUPT) this.disconnect();
-    else if (taken > 0 || brought > 0) this.notify();
+    else if (taken > 0 || brought > 0) parts.notify();
   }
 
   /** The room cannot shrink while we fill it; should the domain pretend so, what does not fit is its loss. */
   private feed(): number {
-    const { page, portion, typed } = this;
+    const { portion } = this;
+    const { page, typed } = this.parts;
     const room = page.in.room();
     if (room <= 0) return room;
     const count = typed.take(portion.subarray(0, room));
@@ -66,7 +69,8 @@ export class ServedConsole {
   }
 
   private disconnect(): void {
-    this.cutOff = true;
-    this.page.setConnection(XENCONSOLE.XENCONSOLE_DISCONNECTED);
+    this.corrupt = true;
+    this.parts.cutOff();
+    this.parts.page.setConnection(XENCONSOLE.XENCONSOLE_DISCONNECTED);
   }
 }
