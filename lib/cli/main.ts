@@ -10,6 +10,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError } from 'commander';
 import { ScenarioError } from '../engine/errors';
 import { registerBench } from './bench';
+import { registerConsole } from './console';
 import { registerExamples } from './examples';
 import { registerExplore } from './explore';
 import { registerInspect } from './inspect';
@@ -40,6 +41,7 @@ export function createProgram(): Command {
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   registerRun(program);
+  registerConsole(program);
   registerStress(program);
   registerExplore(program);
   registerReplay(program);

@@ -178,19 +178,20 @@ function toJson(result: RunResult): string {
 }
 
 /** Ctrl-C asks the run to stop, a second one ends the process. */
-export function interruptible(): { readonly signal: AbortSignal; dispose(): void } {
+export function interruptible(signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM']): {
+  readonly signal: AbortSignal;
+  dispose(): void;
+} {
   const controller = new AbortController();
   const onSignal = (): void => {
     if (controller.signal.aborted) process.exit(INTERRUPTED);
     controller.abort();
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const each of signals) process.on(each, onSignal);
   return {
     signal: controller.signal,
     dispose() {
-      process.off('SIGINT', onSignal);
-      process.off('SIGTERM', onSignal);
+      for (const each of signals) process.off(each, onSignal);
     },
   };
 }
