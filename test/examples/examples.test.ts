@@ -28,6 +28,8 @@ interface Example {
   readonly also?: readonly RunOptions[];
   /** Smaller still, for exploration; absent: too long to be executed again and again. */
   readonly explore?: RunOptions;
+  /** How the scenario's domain ends, if not by returning. */
+  readonly exit?: string;
   readonly wrong: readonly Wrong[];
 }
 
@@ -108,6 +110,15 @@ const examples: Readonly<Record<string, Example>> = {
     explore: { args: { typed: 'ab\u0004' } },
     wrong: [{ because: 'a character is missing', results: [{ bytesTaken: 3 }] }],
   },
+  'console-shell': {
+    run: { vcpus: 2 },
+    also: [{ vcpus: 3, abi: 'arm64', input: 'ipi 2\nipi 1\nps\n\u0004' }],
+    exit: 'poweroff',
+    wrong: [
+      { because: 'a vCPU did not answer', words: { sent: [0, 2], handled: [0, 1] } },
+      { because: 'a vCPU answered unasked', words: { sent: [0, 0], handled: [0, 1] } },
+    ],
+  },
   tour: {
     run: { vcpus: 3, args: { seconds: 0.05, reportMs: 10 } },
     wrong: [
@@ -169,7 +180,8 @@ describe('examples', () => {
         it(`holds on threads with ${JSON.stringify(options)}`, async () => {
           const result = await run(file, options);
           expect(result.failure).to.equal(null);
-          for (const { exit } of result.domains) expect(exit.reason).to.equal('completed');
+          const reasons = result.domains.filter(({ id }) => id !== 0).map(({ exit }) => exit.reason);
+          expect(new Set(reasons)).to.deep.equal(new Set([example.exit ?? 'completed']));
         });
       }
 
