@@ -8,12 +8,13 @@ import { boot } from './bench/boot';
 import { scan, send, throughput } from './bench/events';
 import { explore } from './bench/explore';
 import { fifo } from './bench/fifo';
+import { chaos, reconstruct } from './bench/gallery';
 import type { BenchGroup } from './bench/group';
 import { ipi } from './bench/ipi';
 import { lockstep } from './bench/lockstep';
 import { type BenchResult, goalMet } from './bench/measure';
 import { races } from './bench/races';
-import { chaos, stress } from './bench/stress';
+import { stress } from './bench/stress';
 import { alignColumns } from './table';
 import { fitTo, painter } from './terminal';
 import { UsageError } from './usage-error';
@@ -30,6 +31,7 @@ const GROUPS: readonly BenchGroup[] = [
   lockstep,
   stress,
   chaos,
+  reconstruct,
 ];
 
 const INTERRUPTED = 130;
@@ -54,8 +56,9 @@ function chosen(names: readonly string[]): readonly BenchGroup[] {
   return names.length === 0 ? GROUPS : GROUPS.filter(({ name }) => names.includes(name));
 }
 
-/** Three significant digits, without an exponent. */
+/** Three significant digits, without an exponent; nothing for what there is no figure of. */
 function figure(value: number): string {
+  if (Number.isNaN(value)) return '';
   if (!Number.isFinite(value)) return String(value);
   const digits = value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   return value.toFixed(Math.min(digits, 4));
@@ -76,7 +79,7 @@ function table(results: readonly BenchResult[]): string[] {
     result.unit,
     figure(result.baseline.median),
     result.baseline.name,
-    `${figure(result.ratio)} ×`,
+    Number.isNaN(result.ratio) ? '' : `${figure(result.ratio)} ×`,
     goalText(result),
     goalMet(result) ? (result.note ?? '') : `MISSED ${result.note ?? ''}`.trimEnd(),
   ]);
