@@ -4,4 +4,4 @@
  */
 export { runDevice as device } from '../lib/engine/threads/device-thread';
 export { runTimers as timer } from '../lib/engine/threads/timer-thread';
-export { runVcpu as vcpu } from '../lib/engine/threads/vcpu-thread';
+export { runVcpu as vcpu } from '../lib/engine/threads/run-vcpu';

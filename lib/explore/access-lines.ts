@@ -2,7 +2,7 @@
 import { Op, opName } from '../engine/inline/ops';
 import type { MachinePlan } from '../engine/machine-plan';
 import type { LastAccesses } from '../engine/snapshot/dump-file';
-import { hypercallNumber, type LoggedAccess, LogKind, type VcpuLog } from '../engine/threads/stress';
+import { hypercallNumber, type LoggedAccess, LogKind, type ThreadLog } from '../engine/threads';
 import { kernelRanges } from '../guest/kernel-area';
 import { hypercallNames } from '../hypervisor/hypercall-names';
 import { PAGE_BYTES } from '../hypervisor/image';
@@ -22,11 +22,11 @@ interface Speaker {
   readonly names: AddressNames;
 }
 
-export function accessLines(plan: MachinePlan, logs: readonly VcpuLog[]): string[] {
+export function accessLines(plan: MachinePlan, logs: readonly ThreadLog[]): string[] {
   const speakers = speakersOf(plan);
   const hypercalls = hypercallsByNumber();
   const width = Math.max(...speakers.map(({ name }) => name.length));
-  const all = logs.flatMap(({ vcpu, accesses }) => accesses.map((access) => ({ access, speaker: speakers[vcpu] })));
+  const all = logs.flatMap(({ row, accesses }) => accesses.map((access) => ({ access, speaker: speakers[row] })));
   // Stable: accesses of one vCPU keep their order.
   all.sort((a, b) => a.access.tick - b.access.tick);
   return all.slice(-MOST_LINES).map(({ access, speaker }) => {
@@ -36,11 +36,11 @@ export function accessLines(plan: MachinePlan, logs: readonly VcpuLog[]): string
 }
 
 /** The same for a dump: by vCPU, the last ones of each. */
-export function accessesByVcpu(plan: MachinePlan, logs: readonly VcpuLog[]): LastAccesses[] {
+export function accessesByVcpu(plan: MachinePlan, logs: readonly ThreadLog[]): LastAccesses[] {
   const speakers = speakersOf(plan);
   const hypercalls = hypercallsByNumber();
-  return logs.flatMap(({ vcpu, missing, accesses }) => {
-    const speaker = speakers[vcpu];
+  return logs.flatMap(({ row, missing, accesses }) => {
+    const speaker = speakers[row];
     if (speaker === undefined) return [];
     const last = accesses.slice(-MOST_OF_VCPU);
     return {

@@ -1,6 +1,6 @@
 /**
  * Holds what a vCPU does under the inline engine against what it did on a free-running thread: its log of accesses and
- * results, see `engine/threads/stress/access-log.ts`.
+ * results, see `engine/threads/record/access-log.ts`.
  *
  * Matched are the guest's own accesses, in order, with their results, and the hypercalls and upcalls between them. What
  * the hypervisor does inside, and looks at the clock, are not in the log and match anything. Of a spin-wait loop the
@@ -11,7 +11,7 @@ import type { MarkKind } from '../engine/inline/inline-machine';
 import type { MachineState } from '../engine/inline/machine-state';
 import { LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, RECORD } from '../engine/inline/operation-log';
 import { KIND_BITS, KIND_MASK, Op } from '../engine/inline/ops';
-import { hypercallNumber, type LoggedAccess, LogKind } from '../engine/threads/stress';
+import { hypercallNumber, type LoggedAccess, LogKind } from '../engine/threads';
 
 /** Where a follower stands; plain data, so that it can be put back. */
 export interface Place {

@@ -1,12 +1,12 @@
 /** Names for addresses of a whole machine: guest memory by its structures, the hypervisor's state by its records. */
 
 import { layoutOf } from '../abi/layouts';
-import type { InlineMachine, RegionPlace } from '../engine/inline/inline-machine';
+import type { RegionPlace } from '../engine/inline/inline-machine';
 import { CLOCK_ADDRESS, DEADLINE_ADDRESS, ENGINE_BYTES, TICK_ADDRESS } from '../engine/inline/ops';
 import type { MachinePlan } from '../engine/machine-plan';
 import { fifoRanges } from '../guest/fifo-area';
 import { kernelRanges } from '../guest/kernel-area';
-import type { HvDomain } from '../hypervisor/hypervisor';
+import type { HvDomain, Hypervisor } from '../hypervisor/hypervisor';
 import { PAGE_BYTES } from '../hypervisor/image';
 import { PauseFlag } from '../hypervisor/platform';
 import { PortView } from '../hypervisor/port-view';
@@ -34,6 +34,14 @@ const CONTROL_BLOCK = layoutOf('x86_64', 'evtchn_fifo_control_block');
 
 const pauseFlags = Object.fromEntries(Object.entries(PauseFlag).map(([name, bit]) => [Math.log2(bit), name]));
 
+/** A machine whose addresses are to be told: that of an engine, or one that has run. */
+export interface TracedMachine {
+  readonly hypervisor: Hypervisor;
+  readonly regions: readonly RegionPlace[];
+  /** A look at the word at an address of the one address space, as it is now. */
+  readonly engine: { peek32(address: number): number };
+}
+
 export class MachineNames {
   private readonly regions: readonly {
     readonly place: RegionPlace;
@@ -43,7 +51,7 @@ export class MachineNames {
     readonly fifo?: (address: number) => AddressNames | undefined;
   }[];
 
-  constructor(plan: MachinePlan, machine: InlineMachine) {
+  constructor(plan: MachinePlan, machine: TracedMachine) {
     this.regions = machine.regions.map((place) => {
       const { region } = place;
       if (region.kind === 'global') return { place, prefix: '', names: globalNames(place) };
@@ -87,7 +95,7 @@ export class MachineNames {
   }
 
   /** The guest chooses where its control blocks and event array lie while it runs. */
-  private fifoNames(machine: InlineMachine, domain: HvDomain): (address: number) => AddressNames | undefined {
+  private fifoNames(machine: TracedMachine, domain: HvDomain): (address: number) => AddressNames | undefined {
     const base = (kind: 'guest' | 'private'): number => {
       const found = machine.regions.find(({ region }) => region.kind === kind && region.domainId === domain.id);
       return ENGINE_BYTES + (found as RegionPlace).base;
@@ -112,7 +120,7 @@ export class MachineNames {
     };
   }
 
-  private stateNames(machine: InlineMachine, domainId: number): AddressNames {
+  private stateNames(machine: TracedMachine, domainId: number): AddressNames {
     const hv = machine.hypervisor.vcpu(domainId, 0).domain;
     return new AddressNames([
       {

@@ -81,7 +81,7 @@ export async function reconstruct(subject: Subject, failure: StressFailure): Pro
   const why =
     short === undefined
       ? 'no schedule with the results in the log was found to fail this way'
-      : `vCPU ${short.vcpu} made ${short.missing} accesses more than its log keeps`;
+      : `vCPU ${short.row} made ${short.missing} accesses more than its log keeps`;
   return { token: null, why };
 }
 

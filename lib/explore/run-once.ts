@@ -31,8 +31,10 @@ import { CHANNEL, VCPU_RUNSTATE_TIME } from '../hypervisor/state-layout';
 import { DEFAULT_WATCHDOG_MS, endless, OutOfTime, withinTime } from './guest-time';
 import { stateOf } from './machine-state';
 import { executeOnThreads } from './on-threads';
+import { encodeToken, type Schedule } from './schedule';
 import { recordSchedule, ScriptStrategy } from './script';
 import { resolveSubject, type Subject } from './subject';
+import { type Trace, traceSchedule } from './trace';
 
 export const RUN_ONCE_ENGINES = ['inline', 'lockstep'] as const;
 
@@ -58,18 +60,32 @@ const NOTIFY_VCPU_ID = CHANNEL.fields.notify_vcpu_id?.offset as number;
  * @throws ScenarioError if the scenario or an option cannot be used
  */
 export async function runOnce(scenario: string | Scenario, options: RunOnceOptions): Promise<RunResult> {
+  return (await executeOnce(scenario, options)).result;
+}
+
+/** As {@link runOnce}, with every step of it, and the token that replays it. */
+export async function runOnceTraced(
+  scenario: string | Scenario,
+  options: RunOnceOptions,
+): Promise<{ readonly result: RunResult; readonly trace: Trace; readonly token: string }> {
+  const { result, subject, schedule } = await executeOnce(scenario, options);
+  const { trace } = traceSchedule(subject, schedule, { ...LIMITS, watchdogMs: options.watchdogMs });
+  return { result, trace, token: encodeToken(schedule, subject.fingerprint) };
+}
+
+async function executeOnce(scenario: string | Scenario, options: RunOnceOptions) {
   const subject = await resolveSubject(scenario, options);
   const startedMs = performance.now();
   const run = new SingleRun(subject, options);
   let failure = run.execute();
+  const { seed = 1, signal } = options;
+  const schedule: Schedule = { memoryModel: 'sc', seed, ...run.schedule };
   if (options.engine === 'lockstep' && !run.stuck) {
-    const { seed = 1, signal } = options;
-    const schedule = { memoryModel: 'sc', seed, ...run.schedule } as const;
     ({ failure } = await executeOnThreads(subject, schedule, LIMITS, options, signal));
   }
   const result = run.result(failure, Math.round(performance.now() - startedMs));
   if (result.failure !== null) options.onDump?.(run.dump(result));
-  return result;
+  return { result, subject, schedule };
 }
 
 class SingleRun implements MachineTracer {

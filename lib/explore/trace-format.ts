@@ -40,6 +40,9 @@ export interface TraceTurn {
   readonly kind: 'sleep' | 'wake';
   /** What it waits for, or who woke it: `asleep in SCHEDOP_block`, `woken by vCPU 1`. */
   readonly text: string;
+  /** Of a recorded run: the step that woke it, and when it went on or fell asleep. */
+  readonly cause?: number;
+  readonly timeNs?: number;
 }
 
 /** How the execution failed. */
@@ -58,6 +61,8 @@ export interface TraceFailure {
 export interface TraceMark {
   readonly kind: 'hypercall' | 'hypercall-end' | 'upcall' | 'upcall-end' | 'log';
   readonly text: string;
+  /** Of a recorded run: system time. */
+  readonly timeNs?: number;
 }
 
 export interface TraceStep {
@@ -69,7 +74,7 @@ export interface TraceStep {
   /** Where that is, in one address space for the whole machine. */
   readonly address?: number;
   readonly operand: number;
-  /** The location before and after, if the step changed it. */
+  /** The location before and after, if the step changed it. Of a recorded run `before` may be unknown. */
   readonly before?: number;
   readonly after?: number;
   readonly result: number;
@@ -83,9 +88,21 @@ export interface TraceStep {
   readonly turns?: readonly TraceTurn[];
   /** Of a flush: index of the step that stored the value into the buffer. */
   readonly stored?: number;
+  /** Of a recorded run: system time before the step. */
+  readonly timeNs?: number;
+  /** Of a recorded spin-wait loop: turns that this one stands for, if more than one. */
+  readonly count?: number;
 }
 
-export type ActorKind = 'vcpu' | 'device' | 'timer' | 'buffer' | 'time';
+export type ActorKind = 'vcpu' | 'device' | 'timer' | 'buffer' | 'time' | 'host';
+
+/** What a trace of free-running threads has and one of an exploration has not. */
+export interface TraceRecord {
+  /** By actor: what it did before the first step of it that is here. */
+  readonly missing: readonly number[];
+  /** Whether steps have times; else their order is known, more or less. */
+  readonly timed: boolean;
+}
 
 /** Where the parts of a domain's shared page and the words it names lie, and its event channels. */
 export interface TraceDomain {
@@ -141,4 +158,6 @@ export interface Trace {
   /** Null if the execution held. */
   readonly failure: TraceFailure | null;
   readonly memory?: TraceMemory;
+  /** Present: recorded on free-running threads. There is no schedule that replays it. */
+  readonly recorded?: TraceRecord;
 }

@@ -2,10 +2,10 @@
  * The memory of a traced machine before its first step, and where in it the parts lie that people want to watch: shared
  * pages, vcpu_info, event channels, the scenario's words.
  */
-import type { InlineMachine } from '../engine/inline/inline-machine';
 import { ENGINE_BYTES } from '../engine/inline/ops';
 import type { DomainPlan, MachinePlan } from '../engine/machine-plan';
 import { CHANNEL } from '../hypervisor/state-layout';
+import type { TracedMachine } from './machine-names';
 import type { TraceDomain, TraceMemory } from './trace-format';
 
 const STATE = CHANNEL.fields.state?.offset as number;
@@ -15,10 +15,13 @@ export class InitialMemory {
   private readonly initial = new Map<number, number>();
   private readonly domains: readonly TraceDomain[];
 
-  /** To be made before the execution. */
+  /**
+   * @param startOfDay - a word of a region, by its number, before the first step; absent: the machine has not begun yet
+   */
   constructor(
     plan: MachinePlan,
-    private readonly machine: InlineMachine,
+    private readonly machine: TracedMachine,
+    private readonly startOfDay?: (region: number, address: number) => number,
   ) {
     let actor = 0;
     this.domains = plan.domains.map((domain) => {
@@ -41,9 +44,16 @@ export class InitialMemory {
 
   private keep(address: number, bytes: number): void {
     for (let at = address; at < address + bytes; at += 4) {
-      const word = this.machine.engine.peek32(at);
+      const word = this.wordAt(at);
       if (word !== 0) this.initial.set(at, word);
     }
+  }
+
+  private wordAt(address: number): number {
+    if (this.startOfDay === undefined) return this.machine.engine.peek32(address);
+    const at = address - ENGINE_BYTES;
+    const region = this.machine.regions.findIndex(({ base, bytes }) => at >= base && at < base + bytes);
+    return this.startOfDay(region, at - (this.machine.regions[region]?.base ?? 0));
   }
 
   private describe(plan: DomainPlan, actors: readonly number[]): TraceDomain {

@@ -311,7 +311,7 @@ class Recorder implements ScriptWatcher {
 }
 
 /** The bits a bit operation concerns; 0 for other steps. */
-function concerned(kind: number, operand: number): number {
+export function concerned(kind: number, operand: number): number {
   if (kind === Op.OR32 || kind === Op.OR8 || kind === Op.XOR32 || kind === Op.XOR8) return operand;
   if (kind === Op.AND32) return ~operand;
   return kind === Op.AND8 ? ~operand & 0xff : 0;

@@ -2,7 +2,8 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import { Op } from '../../lib/engine/inline/ops';
-import type { LoggedAccess, StressFailure, VcpuLog } from '../../lib/engine/threads/stress';
+import type { LoggedAccess, ThreadLog } from '../../lib/engine/threads';
+import type { StressFailure } from '../../lib/engine/threads/stress';
 import { WORDS_ADDRESS } from '../../lib/engine/words';
 import { accessLines } from '../../lib/explore/access-lines';
 import { reconstruct } from '../../lib/explore/reconstruct';
@@ -18,14 +19,14 @@ const SUM = WORDS_ADDRESS + 64;
 
 /** `tick op address operand -> result`, the operand of loads and the result of stores left out. */
 function access(tick: number, kind: number, address: number, operand: number, result: number, count = 1): LoggedAccess {
-  return { tick, kind, address, operand, expected: 0, result, count };
+  return { tick, kind, address, operand, expected: 0, result, count, region: 0, timeNs: 0 };
 }
 
-function logOf(vcpu: number, accesses: readonly LoggedAccess[], missing = 0): VcpuLog {
-  return { vcpu, missing, accesses };
+function logOf(row: number, accesses: readonly LoggedAccess[], missing = 0): ThreadLog {
+  return { row, missing, accesses };
 }
 
-function failure(logs: readonly VcpuLog[], message = 'the sum is 1'): StressFailure {
+function failure(logs: readonly ThreadLog[], message = 'the sum is 1'): StressFailure {
   return { iteration: 1, kind: 'assertion', message, seed: 1, threadsOnly: false, logs, domains: [] };
 }
 
@@ -62,9 +63,9 @@ describe('reconstruction of a failure on threads', () => {
   });
 
   it('goes by the results where the clock is wrong', async () => {
-    const shuffled = LOST_UPDATE.map(({ vcpu, accesses }) =>
+    const shuffled = LOST_UPDATE.map(({ row, accesses }) =>
       logOf(
-        vcpu,
+        row,
         accesses.map((each) => ({ ...each, tick: 10 - each.tick })),
       ),
     );
@@ -73,7 +74,7 @@ describe('reconstruction of a failure on threads', () => {
 
   it('searches in spite of the logs when they are cut off, or no schedule has their results', async () => {
     const subject = await resolveSubject(SPINNER, {});
-    const cutOff = LOST_UPDATE.map(({ vcpu, accesses }) => logOf(vcpu, accesses, 5));
+    const cutOff = LOST_UPDATE.map(({ row, accesses }) => logOf(row, accesses, 5));
     const impossible = [logOf(0, [access(1, Op.LOAD32, SUM, 0, 77)]), LOST_UPDATE[1]!];
     for (const logs of [cutOff, impossible]) {
       expect(await reconstruct(subject, failure(logs))).to.include({ by: 'search' });

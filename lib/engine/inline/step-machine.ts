@@ -427,8 +427,8 @@ export class StepMachine<E extends StepEngine = StepEngine> {
   }
 }
 
-/** Regions one after the other, each on a boundary of 64 bytes. */
-function layOutRegions(image: MachineImage): RegionPlace[] {
+/** Places for the buffers of a machine in one address space: one after the other, each on a boundary of 64 bytes. */
+export function layOutRegions(image: MachineImage): RegionPlace[] {
   const places: RegionPlace[] = [];
   let base = 0;
   const place = (region: Region, buffer: SharedArrayBuffer): void => {

@@ -8,6 +8,7 @@ import { evaluateScenario, type ScenarioSource } from '../scenario-source';
 import { type DomainDescription, firstDomain, toolstackDomains } from '../toolstack';
 import { type MachineTask, MachineThread } from './machine-thread';
 import { RandomStream } from './random';
+import { LogKind } from './record/access-log';
 import { threadEntryPoints } from './thread-entry-points';
 
 export interface DeviceTask extends MachineTask {
@@ -80,8 +81,10 @@ export class ThreadDevice implements Device {
 
   sleep(ns: number): void {
     this.leaveIfStopped();
+    this.machine.recorder?.mark(LogKind.SLEEP);
     this.machine.control.sleepDevice(ns);
     this.leaveIfStopped();
+    this.machine.recorder?.mark(LogKind.WAKE);
   }
 
   now(): number {

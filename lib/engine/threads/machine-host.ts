@@ -20,6 +20,7 @@ import type { DeviceTask } from './device-thread';
 import { DomainRun } from './domain-run';
 import { MachineThread } from './machine-thread';
 import { createOutputRing } from './output-ring';
+import { RecordKeeper } from './record/recording';
 import type { CheckedRunOptions } from './run-options';
 import type { TimerTask } from './timer-thread';
 import type { VcpuTask } from './vcpu-thread';
@@ -35,6 +36,8 @@ export class MachineHost {
   readonly output = createOutputRing();
   /** vCPUs of all domains. */
   readonly vcpus: number;
+  /** Present if the run is recorded. */
+  readonly record: RecordKeeper | undefined;
   private readonly common: Omit<TimerTask, 'row'>;
 
   constructor(
@@ -48,6 +51,7 @@ export class MachineHost {
     this.deviceNames = Object.keys(plan.scenario.devices ?? {});
     // Rows of the table of events: the vCPUs, the timer thread, the devices, the main thread.
     const lastRow = this.vcpus + 1 + this.deviceNames.length;
+    this.record = options.record === undefined ? undefined : new RecordKeeper(plan, options.record);
     this.common = {
       runId: this.runId,
       image: createMachineImage(configs, {
@@ -58,6 +62,7 @@ export class MachineHost {
       control: createControlBuffers({ vcpus: this.vcpus, domains: configs.length, threads: lastRow + 1 }),
       output: this.output,
       originNs: monotonicNs(),
+      ...(this.record === undefined ? {} : { record: this.record.log }),
     };
     this.machine = new MachineThread({ ...this.common, row: lastRow }, undefined, openPatientMemory);
     this.machine.control.planTimer(Number.POSITIVE_INFINITY);
@@ -85,6 +90,8 @@ export class MachineHost {
       const message = `scenario '${scenario.name}': setup throws: ${error.name}: ${error.message}`;
       throw new ScenarioError('SCENARIO_THROWS', message, { cause: error });
     }
+    this.machine.recorder?.restart();
+    this.record?.begin(this.common.image);
   }
 
   vcpuTask(domain: DomainRun, vcpuId: number): VcpuTask {

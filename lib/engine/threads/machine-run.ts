@@ -32,6 +32,7 @@ import { OutputReader } from './output-reader';
 import type { WorkerPool } from './pool';
 import { PostMortem } from './post-mortem';
 import { progressOf } from './progress';
+import type { Recording } from './record/recording';
 import { brokenAtRest } from './resting-invariants';
 import type { CheckedRunOptions } from './run-options';
 import { Watchdog } from './watchdog';
@@ -64,6 +65,7 @@ export class MachineRun implements CrewEvents {
   private deviceFailure: RunFailure | undefined;
   /** What a callback of the user's threw. */
   private callbackError: { readonly thrown: unknown } | undefined;
+  private recorded: Recording | undefined;
   private lastProgressMs = 0;
   private lastCalibrationMs = performance.now();
 
@@ -108,7 +110,14 @@ export class MachineRun implements CrewEvents {
     }
     this.guarded(() => this.output.finish());
     if (this.callbackError !== undefined) throw this.callbackError.thrown;
+    // Before the scenario's check looks at the machine.
+    this.recorded = this.host.record?.finish(this.host.machine.hypervisor);
     return this.conclude();
+  }
+
+  /** What was recorded, if anything was to be: there when {@link execute} has resolved. */
+  get recording(): Recording | undefined {
+    return this.recorded;
   }
 
   vcpuEnded(domain: DomainRun): void {

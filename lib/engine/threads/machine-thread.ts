@@ -2,9 +2,9 @@
  * What every thread of a run has: its own hypervisor object over the shared image, the engine's control words,
  * the clock and the way to the host's console. vCPUs, timer thread, devices and the main thread build on it.
  */
-import { TextEncoder } from 'node:util';
+import { TextDecoder, TextEncoder } from 'node:util';
 import { parentPort } from 'node:worker_threads';
-import { Hypervisor, type OpenMemory } from '../../hypervisor/hypervisor';
+import { type HvDomain, type HvVcpu, Hypervisor, type OpenMemory } from '../../hypervisor/hypervisor';
 import type { MachineImage } from '../../hypervisor/image';
 import { type Observer, PauseFlag, type Platform, type VcpuRef } from '../../hypervisor/platform';
 import { openLeanMemory } from '../../memory/lean-memory';
@@ -12,6 +12,8 @@ import { SystemClock } from './clock';
 import { Control, type ControlBuffers } from './control';
 import { Cause, causeWord } from './exits';
 import { OutputRing, RecordKind } from './output-ring';
+import { regionOf, TimedRecorder } from './record/access-log';
+import { observeRecorded, openRecorded } from './record/recording-thread';
 
 /** In evtchn_upcall_pending of a vCPU that has to leave: makes its windows look. Xen uses bit 0 alone. */
 export const STOP_MARK = 0x80;
@@ -28,6 +30,8 @@ export interface MachineTask {
   readonly originNs: number;
   /** Row of this thread in the table of events. */
   readonly row: number;
+  /** Present: the run is recorded, see record/access-log.ts. */
+  readonly record?: SharedArrayBuffer;
 }
 
 /** How a thread's vCPU sleeps, and whether it has to leave. Only a vCPU's own thread has such an answer. */
@@ -42,6 +46,8 @@ export class MachineThread {
   readonly control: Control;
   readonly clock: SystemClock;
   readonly hypervisor: Hypervisor;
+  /** Present if the run is recorded. */
+  readonly recorder: TimedRecorder | undefined;
   private readonly ring: OutputRing | undefined;
   private readonly encoder = new TextEncoder();
   /** Row of the timer thread in the table of events: after all vCPUs. */
@@ -64,7 +70,8 @@ export class MachineThread {
       return slot - config.vcpus;
     });
     this.timerRow = slot;
-    this.hypervisor = new Hypervisor(image, open, this.platform(), this.observer());
+    this.recorder = this.openRecorder();
+    this.hypervisor = this.openHypervisor(open);
   }
 
   /** Number of a vCPU among all vCPUs of the machine. */
@@ -99,17 +106,25 @@ export class MachineThread {
       if (this.control.isFinished(this.slotOf(domainIndex, vcpu.vcpuId))) continue;
       domain.state.or32(vcpu.pauseFlagsAddress, PauseFlag.STOP);
       domain.state.notify32(vcpu.pauseFlagsAddress);
-      domain.guest.or8(this.hypervisor.vcpuInfoAddress(vcpu), STOP_MARK);
+      this.setStopMark(domain, vcpu, true);
     }
   }
 
   /** Takes the marks of {@link stopVcpus} back, when no vCPU of the domain runs any more. */
   clearStopMarks(domainIndex: number): void {
     const domain = this.hypervisor.domains[domainIndex];
-    for (const vcpu of domain?.vcpus ?? []) domain?.guest.and8(this.hypervisor.vcpuInfoAddress(vcpu), ~STOP_MARK);
+    for (const vcpu of domain?.vcpus ?? []) this.setStopMark(vcpu.domain, vcpu, false);
+  }
+
+  private setStopMark({ guest }: HvDomain, vcpu: HvVcpu, on: boolean): void {
+    const address = this.hypervisor.vcpuInfoAddress(vcpu);
+    const change = () => (on ? guest.or8(address, STOP_MARK) : guest.and8(address, ~STOP_MARK));
+    if (this.recorder === undefined) change();
+    else this.recorder.unrecorded(change);
   }
 
   log(domainId: number, vcpu: number, text: string): void {
+    this.recorder?.line(text);
     this.write(RecordKind.LOG, domainId, vcpu, text);
   }
 
@@ -134,6 +149,23 @@ export class MachineThread {
 
   private readonly outputGivenUp = (): boolean => this.sleeper?.stopping() ?? this.control.hardwareStopped;
 
+  private openRecorder(): TimedRecorder | undefined {
+    const { record, row } = this.task;
+    if (record === undefined) return undefined;
+    const home = this.firstSlot.findLastIndex((first) => first <= row);
+    return new TimedRecorder(record, row, () => this.clock.now(), regionOf(home, false));
+  }
+
+  private openHypervisor(open: OpenMemory): Hypervisor {
+    const { recorder } = this;
+    const { image } = this.task;
+    const observer = this.observer();
+    if (recorder === undefined) return new Hypervisor(image, open, this.platform(), observer);
+    const slotOf = (domainId: number, vcpuId: number) => this.slotOf(this.indexOf(domainId), vcpuId);
+    const observed = observeRecorded(observer, recorder, slotOf);
+    return new Hypervisor(image, openRecorded(open, recorder, image), this.platform(), observed);
+  }
+
   private platform(): Platform {
     const { clock, control, sleeper } = this;
     return {
@@ -149,7 +181,10 @@ export class MachineThread {
         // The main thread starts the timer thread when a timer is armed for the first time.
         if (control.threadOf(this.timerRow) === 0) this.poke();
       },
-      consoleWrite: (vcpu: VcpuRef, bytes) => this.writeBytes(RecordKind.CONSOLE, vcpu.domainId, vcpu.vcpuId, bytes),
+      consoleWrite: (vcpu: VcpuRef, bytes) => {
+        this.recorder?.line(new TextDecoder().decode(bytes));
+        this.writeBytes(RecordKind.CONSOLE, vcpu.domainId, vcpu.vcpuId, bytes);
+      },
       domainShutdown: (domainId, code) => {
         this.endDomain(this.indexOf(domainId), causeWord(Cause.SHUTDOWN, 0, code));
       },

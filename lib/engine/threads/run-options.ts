@@ -78,8 +78,14 @@ export interface RunOptions extends ScenarioOptions {
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
+/** The newest events of each vCPU that a recorded run keeps, unless told otherwise, and at most. */
+export const DEFAULT_RECORDED_EVENTS = 10_000;
+export const MOST_RECORDED_EVENTS = 1_000_000;
+
 /** The options with their defaults, checked. */
 export interface CheckedRunOptions extends RunOptions {
+  /** Present: the run is recorded, so many events of each thread are kept. */
+  readonly record?: number;
   readonly seed: number;
   readonly watchdogMs: number;
   readonly onDeadlock: 'exit' | 'wait';
@@ -105,6 +111,13 @@ export function checkRunOptions(options: RunOptions): CheckedRunOptions {
     onDeadlock,
     memoryLimitMb,
   };
+}
+
+/** @throws ScenarioError SCENARIO_OPTION */
+export function checkRecordedEvents(events: number): number {
+  const expected = `an integer from 1 to ${MOST_RECORDED_EVENTS}`;
+  check('record', events, expected, Number.isInteger(events) && events >= 1 && events <= MOST_RECORDED_EVENTS);
+  return events;
 }
 
 function check(option: string, value: unknown, expected: string, holds: boolean): void {

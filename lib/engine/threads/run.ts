@@ -8,7 +8,14 @@ import type { RunResult } from '../run-result';
 import type { Scenario } from '../scenario';
 import { MachineRun } from './machine-run';
 import { WorkerPool } from './pool';
-import { checkRunOptions, type RunOptions } from './run-options';
+import type { Recording } from './record/recording';
+import {
+  type CheckedRunOptions,
+  checkRecordedEvents,
+  checkRunOptions,
+  DEFAULT_RECORDED_EVENTS,
+  type RunOptions,
+} from './run-options';
 
 export type { RunOptions, RunResult };
 
@@ -20,9 +27,28 @@ export type { RunOptions, RunResult };
  * @throws ScenarioError if the scenario or an option cannot be used; nothing has been started then
  */
 export async function run(scenario: string | Scenario, options: RunOptions = {}): Promise<RunResult> {
-  const checked = checkRunOptions(options);
+  return await (await prepare(scenario, checkRunOptions(options))).execute();
+}
+
+/**
+ * As {@link run}, recorded: each thread notes what it does, at some cost, and its newest notes are kept.
+ *
+ * @param events - of each thread that are kept
+ * @throws ScenarioError
+ */
+export async function runRecorded(
+  scenario: string | Scenario,
+  options: RunOptions = {},
+  events = DEFAULT_RECORDED_EVENTS,
+): Promise<{ readonly result: RunResult; readonly recording: Recording }> {
+  const machine = await prepare(scenario, { ...checkRunOptions(options), record: checkRecordedEvents(events) });
+  const result = await machine.execute();
+  return { result, recording: machine.recording as Recording };
+}
+
+async function prepare(scenario: string | Scenario, options: CheckedRunOptions): Promise<MachineRun> {
   const { subject, source } = await resolveScenario(scenario);
-  const plan = planMachine(subject, checked);
-  const pool = WorkerPool.withLimits({ maxOldGenerationSizeMb: checked.memoryLimitMb });
-  return await new MachineRun(plan, source, pool, checked).execute();
+  const plan = planMachine(subject, options);
+  const pool = WorkerPool.withLimits({ maxOldGenerationSizeMb: options.memoryLimitMb });
+  return new MachineRun(plan, source, pool, options);
 }

@@ -5,7 +5,9 @@
 import { format } from 'node:util';
 import { threadId } from 'node:worker_threads';
 import type { GuestDomain } from '../../guest/vcpu';
+import type { DomainImage } from '../../hypervisor/image';
 import type { HvVcpu } from '../../hypervisor/machine';
+import type { Memory } from '../../memory/memory';
 import { SERVICES_DOMAIN_ID, serviceGuest } from '../../services';
 import { GuestAssertionError, GuestCrashError, GuestExitError, toError } from '../errors';
 import { type GuestHooks, GuestVcpu } from '../guest-vcpu';
@@ -46,7 +48,7 @@ export interface GuestFailure {
   readonly error: ErrorData;
 }
 
-class VcpuThread extends GuestThread implements GuestHooks {
+export class VcpuThread extends GuestThread implements GuestHooks {
   readonly machine: MachineThread;
   protected readonly parking: Parking;
   protected readonly vcpu: GuestVcpu;
@@ -75,18 +77,32 @@ class VcpuThread extends GuestThread implements GuestHooks {
     this.meter = this.machine.control.meterOf(this.slot);
     this.parking = new Parking(image.private, current.pauseFlagsAddress, task.haltPolling, () => clock.now());
     this.numbers = new RandomStream(task.seed, this.slot);
-    this.memory = new WindowedMemory(image.guest, image.private, current.infoPointerAddress);
+    this.memory = this.openMemory(image);
     this.vcpu = new GuestVcpu({
       hypervisor,
       current,
       memory: this.memory,
-      raw: current.domain.guest,
+      raw: this.rawMemory(image),
       foreign: (id) => hypervisor.vcpu(id, 0).domain.guest,
       domain: freezeData(task.guestDomain),
       words: task.words,
       hooks: this,
     });
     this.memory.whenPending(() => this.vcpu.deliverUpcalls());
+  }
+
+  /** What the guest sees. */
+  protected openMemory({ guest, private: state }: DomainImage): WindowedMemory {
+    return new WindowedMemory(guest, state, this.current.infoPointerAddress);
+  }
+
+  /** The same for the processor's own looks. */
+  protected rawMemory(_image: DomainImage): Memory {
+    return this.current.domain.guest;
+  }
+
+  protected get domainIndex(): number {
+    return this.task.domainIndex;
   }
 
   run(): VcpuOutcome {
@@ -124,7 +140,7 @@ class VcpuThread extends GuestThread implements GuestHooks {
 
   // GuestHooks.
 
-  hypercallEnter(): void {
+  hypercallEnter(_name: string): void {
     this.meter.countHypercall();
   }
 
@@ -165,11 +181,6 @@ class VcpuThread extends GuestThread implements GuestHooks {
     this.machine.log(this.task.guestDomain.id, this.task.vcpuId, text);
     this.meter.leaveHypervisor();
   }
-}
-
-/** Runs one vCPU from start to end. The task of a worker thread. */
-export function runVcpu(task: VcpuTask): VcpuOutcome {
-  return new VcpuThread(task).run();
 }
 
 /** The function of the scenario that the vCPU executes. */

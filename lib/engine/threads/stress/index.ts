@@ -1,6 +1,4 @@
 /** Stress on free-running threads. */
-export type { LoggedAccess, VcpuLog } from './access-log';
-export { hypercallNumber, LogKind } from './access-log';
 export {
   checkStressOptions,
   type StressFailure,

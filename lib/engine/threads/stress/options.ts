@@ -3,7 +3,7 @@ import { ScenarioError } from '../../errors';
 import type { ScenarioOptions } from '../../machine-plan';
 import { show } from '../../scenario-validation';
 import type { DomainSnapshot } from '../../snapshot/schema';
-import type { VcpuLog } from './access-log';
+import type { ThreadLog } from '../record/access-log';
 import type { StressFailureKind } from './session';
 
 const DEFAULT_DURATION_MS = 10_000;
@@ -61,7 +61,7 @@ export interface StressFailure {
   /** What the guest did would take the thread with it that executes it: it is not to be tried on the main thread. */
   readonly threadsOnly: boolean;
   /** The last accesses of each vCPU of the machine. */
-  readonly logs: readonly VcpuLog[];
+  readonly logs: readonly ThreadLog[];
   /** The machine when it failed: before its vCPUs were told to leave, where the main thread found out, else after. */
   readonly domains: readonly DomainSnapshot[];
 }

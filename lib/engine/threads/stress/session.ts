@@ -6,9 +6,9 @@ import type { DomainSnapshot } from '../../snapshot/schema';
 import type { DeviceTask } from '../device-thread';
 import { Cause, causeWord, isBadEnd } from '../exits';
 import { type MachineTask, MachineThread, type Sleeper } from '../machine-thread';
+import type { ThreadLog } from '../record/access-log';
 import type { TimerTask } from '../timer-thread';
 import type { VcpuTask } from '../vcpu-thread';
-import type { VcpuLog } from './access-log';
 import { StressWords } from './words';
 
 /** What all threads of a session share besides the machine. */
@@ -81,7 +81,7 @@ export interface IterationReport {
   readonly ended?: { readonly domain: number; readonly cause: number };
   readonly kind?: StressFailureKind;
   readonly error?: ErrorData;
-  readonly logs: readonly VcpuLog[];
+  readonly logs: readonly ThreadLog[];
   /** As the iteration left them. */
   readonly domains: readonly DomainSnapshot[];
 }

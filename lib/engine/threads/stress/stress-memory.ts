@@ -1,6 +1,6 @@
 /**
- * A guest's memory under stress: {@link WindowedMemory} that logs each access, delays it under chaos, and makes wait32 and
- * notify32 exact.
+ * A guest's memory under stress: {@link LoggedMemory} that delays each access under chaos, and makes wait32 and notify32
+ * exact.
  *
  * wait32 ends when it is notified and not before: that the word has changed meanwhile is not enough, and a guest that forgets to
  * notify sleeps for good, as under the deterministic engines. Who sleeps where is marked; whoever notifies takes the mark
@@ -9,8 +9,8 @@
  */
 import { Op } from '../../inline/ops';
 import type { VcpuMeter } from '../control';
-import { WindowedMemory } from '../windowed-memory';
-import type { AccessRecorder } from './access-log';
+import type { AccessRecorder } from '../record/access-log';
+import { LoggedMemory } from '../record/logged-memory';
 import type { Chaos } from './chaos';
 import type { StressWords } from './words';
 
@@ -29,18 +29,16 @@ export interface StressParts {
   readonly chaos: Chaos | undefined;
 }
 
-export class StressMemory extends WindowedMemory {
-  private readonly recorder: AccessRecorder;
+export class StressMemory extends LoggedMemory {
   private readonly stress: StressWords;
   private readonly slot: number;
   private readonly slots: readonly number[];
   private readonly chaos: Chaos | undefined;
   private readonly meter: VcpuMeter;
 
-  /** For the first three see {@link WindowedMemory}. */
+  /** The first three as of {@link WindowedMemory}. */
   constructor(buffer: SharedArrayBuffer, state: SharedArrayBuffer, infoPointerAddress: number, parts: StressParts) {
-    super(buffer, state, infoPointerAddress);
-    this.recorder = parts.recorder;
+    super(buffer, state, infoPointerAddress, parts.recorder);
     this.stress = parts.words;
     this.slot = parts.slot;
     this.slots = parts.slots;
@@ -51,130 +49,16 @@ export class StressMemory extends WindowedMemory {
   protected override window(): void {
     this.chaos?.delay();
     super.window();
-    this.recorder.begin();
-  }
-
-  override read8(address: number): number {
-    const value = super.read8(address);
-    this.recorder.note(Op.READ8, address, 0, 0, value);
-    return value;
-  }
-
-  override read32(address: number): number {
-    const value = super.read32(address);
-    this.recorder.note(Op.READ32, address, 0, 0, value);
-    return value;
-  }
-
-  override load8(address: number): number {
-    const value = super.load8(address);
-    this.recorder.note(Op.LOAD8, address, 0, 0, value);
-    return value;
-  }
-
-  override load32(address: number): number {
-    const value = super.load32(address);
-    this.recorder.note(Op.LOAD32, address, 0, 0, value);
-    return value;
   }
 
   override write8(address: number, value: number): void {
     this.chaos?.linger();
     super.write8(address, value);
-    this.recorder.note(Op.WRITE8, address, value, 0, 0);
   }
 
   override write32(address: number, value: number): void {
     this.chaos?.linger();
     super.write32(address, value);
-    this.recorder.note(Op.WRITE32, address, value, 0, 0);
-  }
-
-  override store8(address: number, value: number): void {
-    super.store8(address, value);
-    this.recorder.note(Op.STORE8, address, value, 0, 0);
-  }
-
-  override store32(address: number, value: number): void {
-    super.store32(address, value);
-    this.recorder.note(Op.STORE32, address, value, 0, 0);
-  }
-
-  override add8(address: number, value: number): number {
-    const old = super.add8(address, value);
-    this.recorder.note(Op.ADD8, address, value, 0, old);
-    return old;
-  }
-
-  override and8(address: number, value: number): number {
-    const old = super.and8(address, value);
-    this.recorder.note(Op.AND8, address, value, 0, old);
-    return old;
-  }
-
-  override or8(address: number, value: number): number {
-    const old = super.or8(address, value);
-    this.recorder.note(Op.OR8, address, value, 0, old);
-    return old;
-  }
-
-  override xor8(address: number, value: number): number {
-    const old = super.xor8(address, value);
-    this.recorder.note(Op.XOR8, address, value, 0, old);
-    return old;
-  }
-
-  override exchange8(address: number, value: number): number {
-    const old = super.exchange8(address, value);
-    this.recorder.note(Op.EXCHANGE8, address, value, 0, old);
-    return old;
-  }
-
-  override compareExchange8(address: number, expected: number, replacement: number): number {
-    const old = super.compareExchange8(address, expected, replacement);
-    this.recorder.note(Op.CAS8, address, replacement, expected, old);
-    return old;
-  }
-
-  override add32(address: number, value: number): number {
-    const old = super.add32(address, value);
-    this.recorder.note(Op.ADD32, address, value, 0, old);
-    return old;
-  }
-
-  override and32(address: number, value: number): number {
-    const old = super.and32(address, value);
-    this.recorder.note(Op.AND32, address, value, 0, old);
-    return old;
-  }
-
-  override or32(address: number, value: number): number {
-    const old = super.or32(address, value);
-    this.recorder.note(Op.OR32, address, value, 0, old);
-    return old;
-  }
-
-  override xor32(address: number, value: number): number {
-    const old = super.xor32(address, value);
-    this.recorder.note(Op.XOR32, address, value, 0, old);
-    return old;
-  }
-
-  override exchange32(address: number, value: number): number {
-    const old = super.exchange32(address, value);
-    this.recorder.note(Op.EXCHANGE32, address, value, 0, old);
-    return old;
-  }
-
-  override compareExchange32(address: number, expected: number, replacement: number): number {
-    const old = super.compareExchange32(address, expected, replacement);
-    this.recorder.note(Op.CAS32, address, replacement, expected, old);
-    return old;
-  }
-
-  override fence(): void {
-    super.fence();
-    this.recorder.note(Op.FENCE, 0, 0, 0, 0);
   }
 
   override wait32(

@@ -16,8 +16,8 @@ import type { VcpuMeter } from '../control';
 import { Cause, causeWord } from '../exits';
 import { type Guest, GuestThread } from '../guest-thread';
 import { Parking } from '../parking';
+import { AccessRecorder, hypercallNumber, LogKind, regionOf } from '../record/access-log';
 import { guestFunction, interceptExit } from '../vcpu-thread';
-import { AccessRecorder, hypercallNumber, LogKind } from './access-log';
 import { Chaos } from './chaos';
 import { ChaoticMemory } from './chaotic-memory';
 import { Results } from './results';
@@ -76,7 +76,7 @@ export class StressVcpu extends GuestThread implements GuestHooks {
     this.meter = this.machine.control.meterOf(this.slot);
     this.port = task.port;
     this.parking = new Parking(image.private, current.pauseFlagsAddress, task.haltPolling, () => clock.now());
-    this.recorder = new AccessRecorder(stress.log, this.slot);
+    this.recorder = new AccessRecorder(stress.log, this.slot, regionOf(task.domainIndex, false));
     this.results = new Results(stress.results);
     const { meter, recorder, slot } = this;
     const parts = { recorder, words, meter, chaos, slot, slots: task.slots };
@@ -176,11 +176,6 @@ export class StressVcpu extends GuestThread implements GuestHooks {
     this.port.postMessage(report);
   }
 
-  private mark(kind: number, operand: number, result = 0): void {
-    this.recorder.begin();
-    this.recorder.note(kind, 0, operand, 0, result);
-  }
-
   // GuestHooks.
 
   /** Asked before and after each hypercall. */
@@ -191,21 +186,21 @@ export class StressVcpu extends GuestThread implements GuestHooks {
 
   hypercallEnter(name: string): void {
     this.meter.countHypercall();
-    this.mark(LogKind.HYPERCALL, hypercallNumber(name));
+    this.recorder.mark(LogKind.HYPERCALL, hypercallNumber(name));
   }
 
   hypercallExit(): void {
     this.meter.leaveHypervisor();
-    this.mark(LogKind.HYPERCALL_END, 0);
+    this.recorder.mark(LogKind.HYPERCALL_END);
   }
 
   upcallEnter(): void {
     this.meter.countUpcall();
-    this.mark(LogKind.UPCALL, 0);
+    this.recorder.mark(LogKind.UPCALL);
   }
 
   upcallExit(): void {
-    this.mark(LogKind.UPCALL_END, 0);
+    this.recorder.mark(LogKind.UPCALL_END);
   }
 
   relax(): void {
@@ -218,7 +213,7 @@ export class StressVcpu extends GuestThread implements GuestHooks {
 
   choose(n: number): number {
     const value = Math.floor(this.choices.fraction() * n);
-    this.mark(Op.CHOOSE, n, value);
+    this.recorder.mark(Op.CHOOSE, n, value);
     return value;
   }
 

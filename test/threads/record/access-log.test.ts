@@ -6,7 +6,7 @@ import {
   type LoggedAccess,
   RING_RECORDS,
   readAccessLogs,
-} from '../../../lib/engine/threads/stress/access-log';
+} from '../../../lib/engine/threads/record/access-log';
 
 const WORD = 0x3000;
 
