@@ -3,5 +3,5 @@
  * each time. The build makes it one file; worker threads load that through machine.ts.
  */
 export { runDevice as device } from '../lib/engine/threads/device-thread';
-export { runTimers as timer } from '../lib/engine/threads/timer-thread';
 export { runVcpu as vcpu } from '../lib/engine/threads/run-vcpu';
+export { runTimers as timer } from '../lib/engine/threads/timer-thread';

@@ -21,7 +21,6 @@ import { describeFailure, type ExploreResult, explore, replaySetting } from '../
 import { formatTraceFile } from '../report/trace-file';
 import { addDumpOption, checkDump, type DumpOption } from './dump-file';
 import { addScenarioOptions, addSeedOption, integerFrom, type ScenarioOptions } from './options';
-import { checkFolder } from './page-file';
 import { checkPictures, type PictureFiles, writeExplorePictures, writeFailureDump } from './pictures';
 import { ProgressLine } from './progress-line';
 import { interruptible, locateScenario } from './run';
@@ -47,7 +46,6 @@ interface ExploreCommandOptions extends ScenarioOptions, PictureFiles, DumpOptio
   readonly watchdog?: number;
   readonly seed?: number;
   readonly list?: boolean;
-  readonly trace?: string;
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -86,7 +84,6 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
   const interrupt = interruptible();
   const progress = new ProgressLine(process.stderr);
   const file = locateScenario(given);
-  checkFolder(options.trace, 'trace');
   checkPictures(options);
   checkDump(options);
   try {

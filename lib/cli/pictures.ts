@@ -1,13 +1,16 @@
-/** What explore and replay write on request: the page (`--html`), trace events (`--perfetto`), a dump (`--dump`). */
+/** What commands write on request: the page (`--html`), trace events (`--perfetto`), the trace (`--trace`), a dump (`--dump`). */
 import { writeFileSync } from 'node:fs';
+import type { RunResult } from '../engine/run-result';
 import { findPassing } from '../explore/neighbour';
 import { type ReplayOptions, type ReplayResult, replay } from '../explore/replay';
-import type { TraceFailure } from '../explore/trace-format';
+import type { Trace, TraceFailure } from '../explore/trace-format';
 import { type ReplaySetting, replayCommand } from '../report/command';
 import type { ExploreResult } from '../report/explore-result';
 import type { PageExecution } from '../report/page-data';
-import { pageExecution } from '../report/page-execution';
+import { pageExecution, recordedExecution } from '../report/page-execution';
+import type { RunStatistics } from '../report/statistics-format';
 import { formatTraceEvents } from '../report/trace-events';
+import { formatTraceFile } from '../report/trace-file';
 import { type DumpOption, dumpTo } from './dump-file';
 import { checkFolder, writePage } from './page-file';
 
@@ -23,12 +26,39 @@ export interface PageSubject {
 export interface PictureFiles {
   readonly html?: string;
   readonly perfetto?: string;
+  readonly trace?: string;
 }
 
 /** Before a long search rather than after it. */
-export function checkPictures({ html, perfetto }: PictureFiles): void {
+export function checkPictures({ html, perfetto, trace }: PictureFiles): void {
   checkFolder(html, 'page');
   checkFolder(perfetto, 'trace events');
+  checkFolder(trace, 'trace');
+}
+
+/** A run that was recorded, or executed step by step. */
+export function writeRunPictures(
+  { html, perfetto, trace: traceFile }: PictureFiles,
+  { result, trace, token, statistics }: PicturedRun,
+  setting: ReplaySetting,
+): void {
+  const executions = [
+    trace.recorded === undefined
+      ? pageExecution(`On ${result.engine}`, { trace, preemptions: 0 })
+      : recordedExecution('Recorded run', trace),
+  ];
+  writeTraceEvents(perfetto, executions);
+  if (traceFile !== undefined) writeFileSync(traceFile, formatTraceFile({ trace, token }, setting));
+  if (html !== undefined) writePage(html, { title: result.scenario, executions, statistics });
+}
+
+/** A run with what pictures of it are made of. */
+export interface PicturedRun {
+  readonly result: RunResult;
+  readonly trace: Trace;
+  /** Replays it; null where nothing does. */
+  readonly token: string | null;
+  readonly statistics?: RunStatistics;
 }
 
 /** The failure and the nearest schedule that passes; if nothing failed, the most frequent outcome. */

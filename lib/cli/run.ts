@@ -7,15 +7,25 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
-import type { RunResult } from '../engine/run-result';
-import { type OutputLine, type RunOptions, run } from '../engine/threads';
-import { RUN_ONCE_ENGINES, type RunOnceOptions, runOnce } from '../explore/run-once';
+import {
+  DEFAULT_RECORDED_EVENTS,
+  MOST_RECORDED_EVENTS,
+  type OutputLine,
+  type RunOptions,
+  run,
+} from '../engine/threads';
+import { recordRun } from '../explore/record-run';
+import { RUN_ONCE_ENGINES, type RunOnceOptions, runOnce, runOnceTraced } from '../explore/run-once';
+import type { Trace } from '../explore/trace-format';
+import { runStatistics } from '../report/statistics';
+import { statisticsLines } from '../report/statistics-text';
 import { addDumpOption, checkDump, type DumpOption, dumpTo } from './dump-file';
-import { addScenarioOptions, addSeedOption, integerFrom, type ScenarioOptions } from './options';
+import { addScenarioOptions, addSeedOption, integerBetween, integerFrom, type ScenarioOptions } from './options';
 import { PACKAGE_ROOT } from './package-root';
+import { checkPictures, type PicturedRun, type PictureFiles, writeRunPictures } from './pictures';
 import { ProgressLine } from './progress-line';
 import { exitLines, failureLines, formatNs, progressText, vcpuTable } from './run-report';
-import { painter } from './terminal';
+import { painter, widthOf } from './terminal';
 import { UsageError } from './usage-error';
 
 const FAILED = 1;
@@ -23,12 +33,14 @@ const INTERRUPTED = 130;
 /** A run longer than this shows that it lives. */
 const PROGRESS_AFTER_MS = 2000;
 
-interface RunCommandOptions extends ScenarioOptions, DumpOption {
+interface RunCommandOptions extends ScenarioOptions, PictureFiles, DumpOption {
   readonly engine: 'threads' | (typeof RUN_ONCE_ENGINES)[number];
   readonly seed?: number;
   readonly watchdog?: number;
   readonly memory?: number;
   readonly wait?: boolean;
+  /** true: without a number. */
+  readonly record?: number | true;
   readonly json?: boolean;
 }
 
@@ -47,6 +59,14 @@ export function registerRun(program: Command): void {
     .option('--watchdog <ms>', 'longest silence of a running guest, 0 for no limit', integerFrom(0))
     .option('--memory <mb>', 'heap of each vCPU in MiB', integerFrom(8))
     .option('--wait', 'when every vCPU is blocked for good, wait instead of reporting a deadlock')
+    .option(
+      '--record [n]',
+      `record what the threads do, the newest n events of each; default ${DEFAULT_RECORDED_EVENTS}`,
+      integerBetween(1, MOST_RECORDED_EVENTS),
+    )
+    .option('--html <file>', 'record, and write a page that shows the run step by step, and its statistics')
+    .option('--perfetto <file>', 'record, and write trace events, for ui.perfetto.dev or chrome://tracing')
+    .option('--trace <file>', 'record, and write the trace as JSON')
     .option('--json', 'print the result as one JSON object')
     .action((scenario: string, options: RunCommandOptions) => runCommand(scenario, options));
 }
@@ -62,14 +82,21 @@ async function runCommand(given: string, options: RunCommandOptions): Promise<vo
   checkDump(options);
   const interrupt = interruptible();
   const progress = new ProgressLine(process.stderr);
+  checkPictures(options);
   try {
     const { signal } = interrupt;
     const { onDump, notes } = dumpTo(options.dump);
-    const result = await (options.engine === 'threads'
+    const run = await (options.engine === 'threads'
       ? runFreely(given, options, progress, { signal, onDump })
       : runStepwise(given, options, options.engine, progress, { signal, onDump }));
     progress.clear();
-    process.stdout.write(options.json ? `${toJson(result)}\n` : report(result, notes));
+    const { result, trace, statistics } = run;
+    if (trace !== undefined) {
+      const { vcpus, abi, events, args } = options;
+      writeRunPictures(options, { ...run, trace }, { vcpus, abi, events, args });
+    }
+    const told = options.json ? `${toJson(statistics ? { ...result, statistics } : result)}\n` : report(run, notes);
+    process.stdout.write(told);
     if (result.failure !== null) process.exitCode = FAILED;
     if (interrupt.signal.aborted) process.exitCode = INTERRUPTED;
   } finally {
@@ -78,37 +105,50 @@ async function runCommand(given: string, options: RunCommandOptions): Promise<vo
   }
 }
 
-function runFreely(
+/** A run, and what else there is to show of it. */
+type Ran = Omit<PicturedRun, 'trace'> & { readonly trace?: Trace };
+
+function wantsPictures({ html, perfetto, trace }: PictureFiles): boolean {
+  return html !== undefined || perfetto !== undefined || trace !== undefined;
+}
+
+async function runFreely(
   given: string,
   options: RunCommandOptions,
   progress: ProgressLine,
   common: Pick<RunOptions, 'signal' | 'onDump'>,
-): Promise<RunResult> {
-  return run(locateScenario(given), {
+): Promise<Ran> {
+  const file = locateScenario(given);
+  const all: RunOptions = {
     ...runOptions(options),
     ...common,
     ...(options.json ? {} : printLines(progress)),
     onProgress: (snapshot) => {
       if (snapshot.elapsedMs >= PROGRESS_AFTER_MS) progress.show(progressText(snapshot));
     },
-  });
+  };
+  const { record } = options;
+  if (record === undefined && !wantsPictures(options)) return { result: await run(file, all), token: null };
+  const { result, trace, recording } = await recordRun(file, all, record === true ? undefined : record);
+  return { result, trace, token: null, statistics: runStatistics(recording) };
 }
 
 /** Under a deterministic engine: the options that are about threads mean nothing there. */
-function runStepwise(
+async function runStepwise(
   given: string,
   options: RunCommandOptions,
   engine: RunOnceOptions['engine'],
   progress: ProgressLine,
   common: Pick<RunOptions, 'signal' | 'onDump'>,
-): Promise<RunResult> {
-  for (const option of ['memory', 'wait'] as const) {
+): Promise<Ran> {
+  for (const option of ['memory', 'wait', 'record'] as const) {
     if (options[option] !== undefined)
       throw new UsageError(`--${option} goes with --engine threads, not with ${engine}`);
   }
   const { vcpus, abi, events, args, seed, watchdog } = options;
   const onLog = options.json ? undefined : printLines(progress).onLog;
-  return runOnce(locateScenario(given), {
+  const file = locateScenario(given);
+  const all: RunOnceOptions = {
     engine,
     vcpus,
     abi,
@@ -118,7 +158,8 @@ function runStepwise(
     watchdogMs: watchdog,
     ...common,
     onLog,
-  });
+  };
+  return wantsPictures(options) ? await runOnceTraced(file, all) : { result: await runOnce(file, all), token: null };
 }
 
 function runOptions({ vcpus, abi, events, args, seed, watchdog, memory, wait }: RunCommandOptions): RunOptions {
@@ -156,8 +197,12 @@ export function printLines(progress: ProgressLine): Pick<RunOptions, 'onConsole'
  * The report for people.
  * @param notes - lines that go with a failure
  */
-export function report(result: RunResult, notes: readonly string[] = []): string {
+export function report(
+  { result, statistics }: Pick<Ran, 'result' | 'statistics'>,
+  notes: readonly string[] = [],
+): string {
   const paint = painter(process.stdout);
+  const figures = statistics === undefined ? [] : ['', ...statisticsLines(statistics, widthOf(process.stdout))];
   const [heading = '', ...rows] = vcpuTable(result);
   const [failure, ...frames] = failureLines(result);
   const lines = [
@@ -167,13 +212,14 @@ export function report(result: RunResult, notes: readonly string[] = []): string
     '',
     ...exitLines(result),
     `${result.scenario} on ${result.engine}: ${formatNs(result.elapsedMs * 1e6)}, seed ${result.seed}`,
+    ...figures,
     ...(failure === undefined ? [] : ['', paint('red', failure), ...frames, ...notes]),
   ];
   return `${lines.join('\n')}\n`;
 }
 
 /** One object; values JSON does not know are given as text. */
-function toJson(result: RunResult): string {
+function toJson(result: unknown): string {
   return JSON.stringify(result, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
 }
 

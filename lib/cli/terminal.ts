@@ -4,7 +4,7 @@
  */
 import type { WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
-import type { ChartOptions } from '../report/chart';
+import { type ChartOptions, DEFAULT_WIDTH } from '../report/chart';
 
 type Output = NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>;
 type Style = Parameters<typeof styleText>[0];
@@ -25,6 +25,11 @@ export function painter(output: Output): (style: Style, text: string) => string 
 export function fitTo(output: Output, line: string): string {
   const width = output.isTTY === true ? (output.columns ?? 80) : Number.POSITIVE_INFINITY;
   return line.length <= width ? line : `${line.slice(0, width - 1)}…`;
+}
+
+/** Characters of a line; where nobody knows, as for a chart. */
+export function widthOf(output: Output): number {
+  return (output.isTTY === true ? output.columns : undefined) ?? DEFAULT_WIDTH;
 }
 
 /** How a chart is drawn for an output: as wide as the terminal, with its colours. */

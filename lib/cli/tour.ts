@@ -31,7 +31,7 @@ async function tour(): Promise<void> {
       signal: interrupt.signal,
       ...printLines(progress),
     });
-    process.stdout.write(report(result));
+    process.stdout.write(report({ result }));
     if (result.failure === null) process.stdout.write(NEXT);
     else process.exitCode = FAILED;
     if (interrupt.signal.aborted) process.exitCode = INTERRUPTED;

@@ -1,5 +1,6 @@
 /** What the page is made of: the data that is put into it, as the page reads it. No imports but data formats. */
 import type { Trace } from '../explore/trace-format';
+import type { RunStatistics } from './statistics-format';
 
 /** One execution with its trace. */
 export interface PageExecution {
@@ -8,8 +9,8 @@ export interface PageExecution {
   readonly trace: Trace;
   /** What happened, and where: a line each. */
   readonly summary: readonly [what: string, where: string];
-  /** The command that replays it. */
-  readonly command: string;
+  /** The command that replays it; absent where there is none. */
+  readonly command?: string;
 }
 
 export interface PageData {
@@ -19,4 +20,6 @@ export interface PageData {
   readonly version: string;
   /** At most two: they can be compared. */
   readonly executions: readonly PageExecution[];
+  /** Of a recorded run. */
+  readonly statistics?: RunStatistics;
 }

@@ -117,7 +117,8 @@ class RowWriter {
       this.looking[actor] = result === 1;
       return false;
     }
-    if (this.looking[actor]) return false;
+    // Threads do not record the processor's looks.
+    if (this.looking[actor] && this.trace.recorded === undefined) return false;
     if (name === undefined) return true;
     if ((op === 'read32' || op === 'load32') && name.endsWith('].vcpu_info')) return false;
     if (this.depth[actor] === 0) return true;
@@ -147,13 +148,15 @@ function describeStep(step: TraceStep, memoryModel: string): string {
 }
 
 /** What a step comes to: ` 0→1`, ` = 5`, `: 1 already`. */
-export function effectOf({ op, name, operand, before, after, result }: TraceStep, memoryModel: string): string {
+export function effectOf(step: TraceStep, memoryModel: string): string {
+  const { op, name, operand, before, after, result, count } = step;
   const number = name?.includes('.') === true ? hexadecimal : String;
   const changes = before !== undefined && after !== undefined;
   const bit = onlyBit(op, operand);
   if (op.endsWith('lock') && op !== 'read_trylock') return '';
   if (changes && bit >= 0) return ` ${(before >>> bit) & 1}→${(after >>> bit) & 1}`;
   if (changes) return ` ${number(before)}→${number(after)}`;
+  if (after !== undefined) return ` ?→${number(after)}`;
   if (bit >= 0) return `: ${(result >>> bit) & 1} already`;
   switch (op) {
     case 'choose':
@@ -167,6 +170,7 @@ export function effectOf({ op, name, operand, before, after, result }: TraceStep
     case 'store32':
       return ` ${number(operand)} again`;
     case 'relax':
+      return count === undefined ? '' : `, ${count} times`;
     case 'fence':
     case 'tick':
     case 'sleep':

@@ -1,13 +1,16 @@
 /**
  * A trace as trace events: the JSON that ui.perfetto.dev and chrome://tracing open. A process per domain and one for the
- * hardware, a thread per actor, an arrow per event, a counter of pending ports. A step lasts a microsecond.
+ * hardware, a thread per actor, an arrow per event, a counter of pending ports. A step lasts a microsecond; of a recorded run it is
+ * where its time is.
  *
  * @source Trace Event Format (Google, "Trace Event Format" document), JSON object format
  */
+import { FIFO } from '../abi';
 import type { Trace, TraceDomain, TraceStep } from '../explore/trace-format';
 import { effectOf } from './rows';
 import { type LinkKind, linksOf } from './timeline/links';
-import { WordHistory } from './timeline/word-history';
+import { isNarrow, WordHistory } from './timeline/word-history';
+import { EventTime } from './trace-event-time';
 import { visible } from './visible-text';
 
 /** One event, as the format has them. Times are in microseconds. */
@@ -54,10 +57,12 @@ class EventWriter {
   private readonly events: TraceEvent[] = [];
   private readonly history: WordHistory;
   private readonly domains: readonly TraceDomain[];
+  private readonly time: EventTime;
 
   constructor(private readonly trace: Trace) {
     this.history = new WordHistory(trace);
     this.domains = trace.memory?.domains ?? [];
+    this.time = new EventTime(trace);
   }
 
   write(): TraceEvent[] {
@@ -100,50 +105,59 @@ class EventWriter {
 
   /** Hypercalls and upcalls, from their first step to their last. */
   private brackets(actor: number): void {
-    const { steps, lastMarks } = this.trace;
+    const { trace, time } = this;
+    const { steps, lastMarks } = trace;
     const open: { name: string; kind: string; from: number }[] = [];
     const end = (at: number): void => {
       const bracket = open.pop();
       if (bracket === undefined || at <= bracket.from) return;
       this.slice(actor, bracket.name, bracket.kind, bracket.from, at);
     };
-    let done = 0;
+    let done = time.begin(0);
     steps.forEach((step, index) => {
       if (step.actor !== actor) return;
-      for (const { kind, text } of step.marks) {
-        if (kind === 'hypercall' || kind === 'upcall') open.push({ name: text, kind, from: index });
-        else if (kind === 'log') this.instant(actor, visible(text.trimEnd()), 'log', index);
+      const now = time.begin(index);
+      for (const mark of step.marks) {
+        const at = time.ofMark(mark, now);
+        if (mark.kind === 'hypercall' || mark.kind === 'upcall')
+          open.push({ name: mark.text, kind: mark.kind, from: at });
+        else if (mark.kind === 'log') this.instant(actor, visible(mark.text.trimEnd()), 'log', at);
         // It ended with the actor's step before.
-        else end(done);
+        else end(time.ofMark(mark, done));
       }
-      if (step.preempted !== undefined) this.instant(step.preempted, 'preempted', 'schedule', index);
-      done = index + 1;
+      if (step.preempted !== undefined) this.instant(step.preempted, 'preempted', 'schedule', now);
+      done = time.end(index);
     });
-    for (const { kind, text } of lastMarks[actor] ?? []) {
-      if (kind === 'log') this.instant(actor, visible(text.trimEnd()), 'log', done);
-      else if (kind.endsWith('-end')) end(done);
+    for (const mark of lastMarks[actor] ?? []) {
+      const at = time.ofMark(mark, done);
+      if (mark.kind === 'log') this.instant(actor, visible(mark.text.trimEnd()), 'log', at);
+      else if (mark.kind.endsWith('-end')) end(at);
+      else open.push({ name: mark.text, kind: mark.kind, from: at });
     }
     // Those it never left last to the end of the trace.
-    while (open.length > 0) end(steps.length);
+    while (open.length > 0) end(time.last);
   }
 
   private sleeps(actor: number): void {
-    const { steps } = this.trace;
-    let since = -1;
-    let name = '';
-    steps.forEach(({ turns = [] }, index) => {
+    const { trace, time } = this;
+    const first = trace.steps.flatMap(({ turns = [] }) => turns.filter((turn) => turn.actor === actor))[0];
+    // A record may begin while it sleeps.
+    let since = first?.kind === 'wake' ? time.begin(0) : -1;
+    let name = 'asleep';
+    trace.steps.forEach(({ turns = [] }, index) => {
       for (const turn of turns) {
         if (turn.actor !== actor) continue;
-        if (turn.kind === 'sleep' && since < 0) {
-          since = index + 1;
+        const at = time.ofMark(turn, time.end(index));
+        if (turn.kind === 'sleep') {
+          since = at;
           name = turn.text;
-        } else if (turn.kind === 'wake' && since >= 0) {
-          if (index + 1 > since) this.slice(actor, name, 'asleep', since, index + 1);
+        } else if (since >= 0) {
+          if (at > since) this.slice(actor, name, 'asleep', since, at);
           since = -1;
         }
       }
     });
-    if (since >= 0 && since < steps.length) this.slice(actor, name, 'asleep', since, steps.length);
+    if (since >= 0 && since < time.last) this.slice(actor, name, 'asleep', since, time.last);
   }
 
   private step(step: TraceStep, index: number): void {
@@ -155,8 +169,8 @@ class EventWriter {
       name: title,
       cat: 'step',
       ph: 'X',
-      ts: index,
-      dur: 1,
+      ts: this.time.begin(index),
+      dur: this.time.end(index) - this.time.begin(index),
       pid: this.pid(actor),
       tid: actor,
       args,
@@ -181,36 +195,45 @@ class EventWriter {
 
   /** From the middle of a step to the middle of what it leads to. */
   private arrows(): void {
+    const { time } = this;
     linksOf(this.trace, this.history).forEach(({ kind, from, to, fromActor, toActor }, id) => {
       const arrow = { name: ARROWS[kind], cat: kind, id } as const;
-      this.events.push({ ...arrow, ph: 's', ts: from + 0.25, pid: this.pid(fromActor), tid: fromActor });
-      this.events.push({ ...arrow, ph: 'f', bp: 'e', ts: to + 0.75, pid: this.pid(toActor), tid: toActor });
+      const begins = time.within(from, 0.25);
+      const ends = kind === 'wake' ? time.wakes(to, toActor) : time.within(to, 0.75);
+      // Clocks of two threads are some nanoseconds apart: what would lead backwards is not drawn.
+      if (ends <= begins) return;
+      this.events.push({ ...arrow, ph: 's', ts: begins, pid: this.pid(fromActor), tid: fromActor });
+      this.events.push({ ...arrow, ph: 'f', bp: 'e', ts: ends, pid: this.pid(toActor), tid: toActor });
     });
   }
 
   /** Pending ports of each domain, whenever their number changes. */
   private counters(): void {
-    this.domains.forEach(({ pending, ports }, index) => {
-      const words = Array.from({ length: ports / 32 }, (_, word) => pending + word * 4);
-      const count = (step: number): number =>
-        words.reduce((sum, address) => sum + bits(this.history.wordAt(address, step)), 0);
-      const put = (ts: number, value: number): void => {
-        this.events.push({ name: 'pending ports', ph: 'C', ts, pid: index + 1, args: { pending: value } });
-      };
-      let last = count(-1);
-      put(0, last);
-      this.trace.steps.forEach(({ address, before }, step) => {
-        if (before === undefined || address === undefined || address < pending || address >= pending + ports / 8)
-          return;
-        const now = count(step);
-        if (now !== last) put(step + 1, now);
-        last = now;
+    const { trace, domains, time } = this;
+    const before = domains.map(({ pending, ports }) =>
+      Array.from({ length: ports / 32 }, (_, word) => bits(this.history.wordAt(pending + word * 4, -1))).reduce(
+        (sum, count) => sum + count,
+        0,
+      ),
+    );
+    const put = (domain: number, ts: number, pending: number): void => {
+      this.events.push({ name: 'pending ports', ph: 'C', ts, pid: domain + 1, args: { pending } });
+    };
+    before.forEach((count, domain) => {
+      put(domain, time.begin(0), count);
+    });
+    trace.steps.forEach((step, index) => {
+      domains.forEach((domain, number) => {
+        const change = pendingChange(step, domain, domains.length > 1);
+        if (change === 0) return;
+        before[number] = Math.max(0, (before[number] as number) + change);
+        put(number, time.end(index), before[number]);
       });
     });
   }
 
   private failure(): void {
-    const { failure, steps } = this.trace;
+    const { failure } = this.trace;
     if (failure === null) return;
     const actor = failure.actor ?? 0;
     const name = visible(`${failure.kind}: ${failure.message}`);
@@ -218,12 +241,23 @@ class EventWriter {
       name,
       cat: 'failure',
       ph: 'i',
-      ts: steps.length,
+      ts: this.time.last,
       s: 'g',
       pid: this.pid(actor),
       tid: actor,
     });
   }
+}
+
+/** How many ports more are pending after a step: in the bitmap of the 2-level ABI, or the event array of the FIFO ABI. */
+function pendingChange(step: TraceStep, { name: domain, pending, ports }: TraceDomain, several: boolean): number {
+  const { address, before, after, name = '' } = step;
+  if (address === undefined || before === undefined || after === undefined) return 0;
+  if (address >= pending && address < pending + ports / 8) return bits(after) - bits(before);
+  const word = /^(.*?\.)?event_array\[\d+\]/.exec(name);
+  if (word === null || (word[1] ?? '') !== (several ? `${domain}.` : '')) return 0;
+  const bit = isNarrow(step) ? ((address & 3) === 3 ? FIFO.EVTCHN_FIFO_PENDING - 24 : -1) : FIFO.EVTCHN_FIFO_PENDING;
+  return bit < 0 ? 0 : ((after >>> bit) & 1) - ((before >>> bit) & 1);
 }
 
 /** Bits set in a word. */

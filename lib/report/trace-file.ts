@@ -3,7 +3,6 @@
  * format is described in README.md beside this file.
  */
 import { UpcallError } from '../engine/errors';
-import type { ExploreFailure } from '../explore/result';
 import { TRACE_VERSION, type Trace } from '../explore/trace-format';
 import type { ReplaySetting } from './command';
 
@@ -12,7 +11,8 @@ const FORMAT = 'upcall-trace';
 /** A trace with what is needed to execute it again. */
 export interface TraceFile extends Trace {
   readonly format: typeof FORMAT;
-  readonly token: string;
+  /** Null: recorded on free-running threads, where there is no schedule. */
+  readonly token: string | null;
   /** Options of explore that replay has to be given as well. */
   readonly options: ReplaySetting;
 }
@@ -28,7 +28,7 @@ export class TraceFileError extends UpcallError {
 
 /** The file's text: one line of JSON. */
 export function formatTraceFile(
-  { trace, token }: Pick<ExploreFailure, 'trace' | 'token'>,
+  { trace, token }: { readonly trace: Trace; readonly token: string | null },
   options: ReplaySetting,
 ): string {
   const { version, ...rest } = trace;
@@ -40,7 +40,7 @@ export function formatTraceFile(
  * @param name - of the file, for messages
  * @throws TraceFileError saying in one line what is wrong with it
  */
-export function parseTraceFile(text: string, name: string): TraceFile {
+export function parseTraceFile(text: string, name: string): TraceFile & { readonly token: string } {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -56,10 +56,15 @@ export function parseTraceFile(text: string, name: string): TraceFile {
       `${name} has version ${String(version)} of the trace format, this upcall reads ${TRACE_VERSION}`,
     );
   }
+  if (token === null) {
+    throw new TraceFileError(
+      `${name} was recorded on free-running threads: there is no schedule to replay; upcall stress searches for one`,
+    );
+  }
   if (typeof token !== 'string' || !Array.isArray(steps) || typeof options !== 'object' || options === null) {
     throw new TraceFileError(
       `${name} is damaged: token, options or steps are missing; write it again with explore --trace`,
     );
   }
-  return parsed as TraceFile;
+  return parsed as TraceFile & { readonly token: string };
 }

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import type { PageData } from '../../lib/report/page-data';
 import { upcall } from './run-cli';
 
+const PING_PONG = path.join(__dirname, '../../examples/ipi-ping-pong.ts');
 const LOST_UPDATE = path.join(__dirname, 'scenarios/lost-update.ts');
 
 describe('pages', () => {
@@ -31,7 +32,7 @@ describe('pages', () => {
     const { executions } = dataOf(file);
     expect(executions.map(({ trace }) => trace.failure?.kind)).to.deep.equal(['assertion', undefined]);
     for (const [index, { command }] of executions.entries()) {
-      const again = await upcall(...command.split(' ').slice(1));
+      const again = await upcall(...(command ?? '').split(' ').slice(1));
       expect(again.status, again.stderr).to.equal(index === 0 ? 1 : 0);
     }
   });
@@ -68,6 +69,54 @@ describe('pages', () => {
     expect(replayed).to.equal(explored);
   });
 
+  it('of run hold what its threads recorded, and statistics; the trace file says that nothing replays it', async () => {
+    const [html, perfetto, trace] = ['run.html', 'run.pf.json', 'run.json'].map((name) => path.join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const outputs = ['--html', html, '--perfetto', perfetto, '--trace', trace];
+    const { status, stdout } = await upcall('run', PING_PONG, '--args', '{"rounds":20}', ...outputs);
+    expect(status).to.equal(0);
+    expect(stdout).to.match(/^recorded: /m);
+    expect(stdout).to.match(/^send to handler, 40 upcalls: /m);
+    const { executions, statistics } = dataOf(html);
+    expect(executions.map(({ label, command }) => [label, command])).to.deep.equal([['Recorded run', undefined]]);
+    expect(executions[0]?.trace.recorded?.timed).to.equal(true);
+    expect(statistics?.latency?.count).to.equal(40);
+    expect(JSON.parse(readFileSync(perfetto, 'utf8')).traceEvents.length).to.be.above(400);
+    expect(JSON.parse(readFileSync(trace, 'utf8'))).to.include({ format: 'upcall-trace', version: 1, token: null });
+    const replayed = await upcall('replay', PING_PONG, trace);
+    expect(replayed.status).to.equal(2);
+    expect(replayed.stderr).to.match(
+      /^upcall: .* was recorded on free-running threads: there is no schedule to replay/,
+    );
+  });
+
+  it('of run under a deterministic engine hold its one execution', async () => {
+    const html = path.join(folder, 'inline.html');
+    const { status } = await upcall('run', PING_PONG, '--args', '{"rounds":2}', '--engine', 'inline', '--html', html);
+    expect(status).to.equal(0);
+    const { executions, statistics } = dataOf(html);
+    expect([executions[0]?.label, executions[0]?.trace.recorded, statistics]).to.deep.equal([
+      'On inline',
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it('of run want a number of events that makes sense, and threads to record', async () => {
+    for (const [args, message] of [
+      [['--record', '0'], /'--record \[n\]' argument '0' is invalid\. It must be a whole number from 1 to 1000000/],
+      [['--record', '--engine', 'inline'], /--record goes with --engine threads, not with inline/],
+    ] as const) {
+      const { status, stderr } = await upcall('run', PING_PONG, ...args);
+      expect(status).to.equal(2);
+      expect(stderr).to.match(message);
+      expect(stderr.trim().split('\n')).to.have.length(1);
+    }
+  });
+
   it('that cannot be written are refused before the search, in one line', async () => {
     const file = path.join(folder, 'no/such/folder/page.html');
     for (const args of [
@@ -75,11 +124,12 @@ describe('pages', () => {
       ['replay', LOST_UPDATE, 'u1-x', '--html', file],
       ['replay', LOST_UPDATE, 'u1-x', '--perfetto', file],
       ['replay', LOST_UPDATE, 'u1-x', '--compare', 'u1-y'],
+      ['run', PING_PONG, '--trace', file],
     ]) {
       const { status, stdout, stderr } = await upcall(...args);
       expect({ status, stdout }, stderr).to.deep.equal({ status: 2, stdout: '' });
       expect(stderr).to.match(
-        /^upcall: [^\n]*(cannot write the (page|trace events)|--compare is for the page)[^\n]*\n$/,
+        /^upcall: [^\n]*(cannot write the (page|trace events|trace)|--compare is for the page)[^\n]*\n$/,
       );
     }
     expect(existsSync(file)).to.equal(false);

@@ -1,5 +1,8 @@
 import path from 'node:path';
 import { expect } from 'chai';
+import { shutdownPool } from '../../lib/engine/threads';
+import { recordRun } from '../../lib/explore/record-run';
+import { replay } from '../../lib/explore/replay';
 import type { Trace } from '../../lib/explore/trace';
 import { explore } from '../../lib/report/explore-result';
 import { formatTraceEvents, type TraceEvent, traceEvents } from '../../lib/report/trace-events';
@@ -84,6 +87,8 @@ function groupByThread(slices: readonly TraceEvent[]): Map<string, TraceEvent[]>
 }
 
 describe('trace events', () => {
+  after(() => shutdownPool());
+
   for (const [example, options] of [
     ['races/r14-check-then-block', {}],
     ['races/r03-unmask-without-barrier', { memoryModel: 'tso' }],
@@ -106,6 +111,36 @@ describe('trace events', () => {
     const slices = events.filter(({ ph, cat }) => ph === 'X' && cat !== 'step').map(({ name }) => name);
     expect(slices).to.include.members(['EVTCHNOP_send', 'upcall', 'SCHEDOP_block']);
     expect(events.at(-1)?.name).to.match(/^deadlock: /);
+  });
+
+  it('of a recorded run keep the rules of the format, with real times', async () => {
+    const { trace } = await recordRun(path.join(EXAMPLES, 'ipi-ping-pong.ts'), { args: { rounds: 20 } });
+    const events = traceEvents(trace);
+    validate(events);
+    const steps = events.filter(({ cat }) => cat === 'step');
+    expect(steps).to.have.length(trace.steps.length);
+    expect(steps.every(({ dur = 0 }) => dur <= 0.0501)).to.equal(true);
+    expect(events.filter(({ ph, cat }) => ph === 's' && cat === 'upcall').length).to.be.within(30, 40);
+    expect(events.filter(({ ph, cat }) => ph === 'X' && cat === 'upcall')).to.have.length(40);
+    const counts = events.filter(({ ph }) => ph === 'C').map(({ args }) => args?.pending as number);
+    expect(counts.length).to.be.above(40);
+    expect(Math.max(...counts)).to.be.within(1, 2);
+    expect(counts.at(-1)).to.equal(0);
+    // A record that was cut off at its beginning is no different.
+    const { trace: rest } = await recordRun(path.join(EXAMPLES, 'ipi-ping-pong.ts'), { args: { rounds: 20 } }, 60);
+    validate(traceEvents(rest));
+  });
+
+  it('count pending ports in the event array, too', async () => {
+    const options = { events: 'fifo', strategy: 'pct', maxExecutions: 1, args: { rounds: 2 } } as const;
+    const { outcomes } = await explore(path.join(EXAMPLES, 'ipi-ping-pong.ts'), options);
+    const { trace } = await replay(path.join(EXAMPLES, 'ipi-ping-pong.ts'), outcomes[0]!.token, options);
+    const events = traceEvents(trace);
+    validate(events);
+    const counts = events.filter(({ ph }) => ph === 'C').map(({ args }) => args?.pending as number);
+    // Each of the four events is pending for a while.
+    expect(counts.filter((count, i) => i > 0 && count > (counts[i - 1] as number))).to.have.length(4);
+    expect(counts.at(-1)).to.equal(0);
   });
 
   it('are one JSON object', async () => {

@@ -1,4 +1,5 @@
 /** The page: what it is about, and its screens as tabs. */
+import './app.css';
 import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { PageData, PageExecution } from '../page-data';
@@ -6,6 +7,7 @@ import { isForField } from './commands';
 import { Help } from './help';
 import { SideBySide } from './side-by-side';
 import { Single, useKeys } from './single';
+import { Statistics } from './statistics';
 import { ThemeChoice } from './theme';
 import { TimelineModel } from './timeline-model';
 
@@ -17,7 +19,7 @@ interface Screen {
 
 export function App({ data }: { readonly data: PageData }) {
   const models = useMemo(() => data.executions.map((execution) => new TimelineModel(execution)), [data]);
-  const screens = screensOf(models);
+  const screens = screensOf(models, data);
   const [name, setName] = useState(screens[0]?.name);
   const [help, setHelp] = useState(false);
   const screen = screens.find((each) => each.name === name);
@@ -40,7 +42,7 @@ export function App({ data }: { readonly data: PageData }) {
             <ThemeChoice />
           </span>
         </div>
-        {shown !== undefined && <Summary key={shown.command} execution={shown} />}
+        {shown !== undefined && <Summary key={shown.label} execution={shown} />}
         {screens.length > 1 && <Tabs screens={screens} name={name ?? ''} onName={setName} />}
       </header>
       <main>
@@ -58,7 +60,7 @@ export function App({ data }: { readonly data: PageData }) {
   );
 }
 
-function screensOf(models: readonly TimelineModel[]): Screen[] {
+function screensOf(models: readonly TimelineModel[], { statistics }: PageData): Screen[] {
   const screens = models.map((model, index): Screen => {
     const name = `execution-${index}`;
     return { name, title: model.execution.label, show: () => <Single key={name} model={model} /> };
@@ -67,6 +69,9 @@ function screensOf(models: readonly TimelineModel[]): Screen[] {
   if (left !== undefined && right !== undefined) {
     const pair = [left, right] as const;
     screens.push({ name: 'compare', title: 'Side by side', show: () => <SideBySide key="compare" models={pair} /> });
+  }
+  if (statistics !== undefined) {
+    screens.push({ name: 'statistics', title: 'Statistics', show: () => <Statistics statistics={statistics} /> });
   }
   return screens;
 }
@@ -82,9 +87,11 @@ function Summary({ execution }: { readonly execution: PageExecution }) {
     <div class="summary">
       <p class="what">{what}</p>
       <p class="where">{where}</p>
-      <p class="command">
-        <code>{execution.command}</code> <CopyButton text={execution.command} />
-      </p>
+      {execution.command !== undefined && (
+        <p class="command">
+          <code>{execution.command}</code> <CopyButton text={execution.command} />
+        </p>
+      )}
     </div>
   );
 }

@@ -1,4 +1,5 @@
 /** Bits as squares with their numbers. To a screen reader it is one picture, told as the list of bits that are set. */
+import './bit-grid.css';
 
 interface BitGridProps {
   readonly name: string;

@@ -1,4 +1,5 @@
 /** Where things of a timeline are: columns, lanes inside them, and the rows that links join. */
+import type { Row } from '../rows';
 import type { Link } from '../timeline/links';
 import { lastUpTo } from '../timeline/word-history';
 import { Lane, type TimelineModel, type View } from './timeline-model';
@@ -28,7 +29,7 @@ export interface Geometry {
 
 export function layOut(model: TimelineModel, view: View, roomPx: number): Geometry {
   const numberPx = String(model.trace.steps.length).length * CHARACTER_PX + PADDING_PX;
-  const places = view.rows.reduce((longest, { location }) => Math.max(longest, place(model, location).length), 0);
+  const places = view.rows.reduce((longest, row) => Math.max(longest, place(model, row).length), 0);
   const wanted = places === 0 ? 0 : places * CHARACTER_PX + PADDING_PX;
   const placePx = roomPx < 560 || wanted > roomPx / 4 ? 0 : wanted;
   const gutter = numberPx + placePx;
@@ -62,8 +63,10 @@ function distance(model: TimelineModel, view: View, roomPx: number): number {
   return Math.floor(Math.max(LEAST_COLUMN_PX, Math.min(even, ...fitting)));
 }
 
-/** A location, without its file where that is the same for all. */
-export function place(model: TimelineModel, location: string | undefined): string {
+/** A step's time since the first one, in milliseconds, where it has one; else its location, without its file where that is the same for all. */
+export function place(model: TimelineModel, { kind, at, location }: Row): string {
+  const timeNs = kind === 'step' ? model.timeOf(at) : undefined;
+  if (timeNs !== undefined) return (timeNs / 1e6).toFixed(4);
   if (location === undefined) return '';
   return model.file === undefined ? location : location.slice(model.file.length);
 }

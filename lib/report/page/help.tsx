@@ -1,4 +1,5 @@
 /** The keys and the signs of the page, in a dialog. */
+import './help.css';
 import { useEffect, useRef } from 'preact/hooks';
 import { COMMANDS, keyName } from './commands';
 

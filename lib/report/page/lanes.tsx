@@ -1,4 +1,5 @@
 /** The bars beside the rows: who runs, sleeps, is in a hypercall or an upcall; and the arrows from cause to effect. */
+import './lanes.css';
 import { type Geometry, type JoinedRows, ROW_PX } from './geometry';
 import { Lane, type TimelineModel, type View } from './timeline-model';
 

@@ -1,4 +1,5 @@
 /** The shared page and the words of each domain after the current step; what the step changed stands out. */
+import './machine-state.css';
 import { ECS_NAMES } from '../../abi/event-channel';
 import type { TraceDomain } from '../../explore/trace-format';
 import { BitGrid } from './bit-grid';
@@ -186,7 +187,7 @@ function selectorGroups(model: TimelineModel, selector: number): number[] {
 function stateOf(model: TimelineModel, actor: number, step: number): string {
   if (model.isAsleep(actor, step)) return 'waits';
   if (!model.isAlive(actor, step + 1)) return 'done';
-  return model.step(step)?.actor === actor ? 'runs' : 'ready';
+  return model.step(step)?.actor === actor || model.trace.recorded !== undefined ? 'runs' : 'ready';
 }
 
 function Flag({ now, before }: { readonly now: number; readonly before: number }) {

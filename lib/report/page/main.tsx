@@ -1,5 +1,6 @@
 /** Reads the data that lies in the page and shows it. */
-import './page.css';
+import './theme.css';
+import './base.css';
 import { render } from 'preact';
 import type { PageData } from '../page-data';
 import { App } from './app';

@@ -1,4 +1,5 @@
 /** The whole trace at a glance, beside the timeline: who ran when, the failure, and which part is on the screen. */
+import './overview.css';
 import type { RefObject } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { ROW_PX } from './geometry';

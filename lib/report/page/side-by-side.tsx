@@ -1,4 +1,5 @@
 /** Two executions beside each other. They move together as long as they are the same, and the first difference is marked. */
+import './side-by-side.css';
 import { useMemo, useState } from 'preact/hooks';
 import { commandOf, isForField } from './commands';
 import { MachineState } from './machine-state';

@@ -1,4 +1,5 @@
 /** One execution: its timeline, and beside it the current step and the machine after it. */
+import './single.css';
 import { useEffect, useLayoutEffect, useMemo, useState } from 'preact/hooks';
 import { commandOf, isForField } from './commands';
 import { Legend } from './help';

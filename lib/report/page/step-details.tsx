@@ -1,4 +1,5 @@
 /** Everything about the current step, and where it leads. */
+import './step-details.css';
 import { effectOf } from '../rows';
 import type { Link } from '../timeline/links';
 import type { Navigator } from './navigator';
@@ -15,6 +16,7 @@ export function StepDetails({ model, navigator, onStep }: StepDetailsProps) {
   const step = model.step(index);
   if (step === undefined) return <div class="details">This execution has no steps.</div>;
   const { actor, op, name, before, after, preempted, location, marks } = step;
+  const timeNs = model.timeOf(index);
   const said = marks.filter(({ kind }) => kind === 'log');
   return (
     <div class="details" role="group" aria-label="The current step">
@@ -32,6 +34,7 @@ export function StepDetails({ model, navigator, onStep }: StepDetailsProps) {
       )}
       <ul class="facts">
         {location !== undefined && <li>at {location}</li>}
+        {timeNs !== undefined && <li>{(timeNs / 1e6).toFixed(4)} ms after the first step</li>}
         {preempted !== undefined && (
           <li class="preempts">preempts {model.actorName(preempted)}, which could have gone on</li>
         )}

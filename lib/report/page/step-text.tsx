@@ -1,4 +1,5 @@
 /** A row's text, its parts told apart by how they look. */
+import './step-text.css';
 import { effectOf, type Row } from '../rows';
 import { shortName } from './geometry';
 import type { TimelineModel } from './timeline-model';

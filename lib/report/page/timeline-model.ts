@@ -56,6 +56,8 @@ export class TimelineModel {
   /** By actor: the steps at which it falls asleep and is woken, in turn. */
   private readonly turns: readonly number[][];
   private readonly lastStepOf: readonly number[];
+  /** Of a recorded run: nothing is known of an actor before its first step if what came before it was not kept. */
+  private readonly knownFrom: readonly number[];
   /** Stores that went through a buffer: when they were made, and when they reached memory. */
   private readonly stores: readonly { readonly made: number; readonly left: number }[];
 
@@ -71,6 +73,9 @@ export class TimelineModel {
     this.file = files.size === 1 ? [...files][0] : undefined;
     this.turns = turnsOf(trace);
     this.stores = storesOf(trace);
+    this.knownFrom = trace.actors.map((_, actor) =>
+      (trace.recorded?.missing[actor] ?? 0) > 0 ? trace.steps.findIndex((step) => step.actor === actor) : 0,
+    );
     this.lastStepOf = trace.actors.map((_, actor) => trace.steps.findLastIndex((step) => step.actor === actor));
   }
 
@@ -87,6 +92,12 @@ export class TimelineModel {
     return this.trace.steps[index];
   }
 
+  /** Of a recorded run: when a step was made, in nanoseconds since the first one. */
+  timeOf(index: number): number | undefined {
+    const timeNs = this.step(index)?.timeNs;
+    return timeNs === undefined ? undefined : timeNs - (this.trace.steps[0]?.timeNs ?? 0);
+  }
+
   actorName(actor: number): string {
     return this.trace.actors[actor] ?? '';
   }
@@ -101,6 +112,7 @@ export class TimelineModel {
 
   /** Whether an actor has more to do after a step, or is kept from it for good. */
   isAlive(actor: number, step: number): boolean {
+    if (step < (this.knownFrom[actor] ?? 0)) return false;
     return step <= (this.lastStepOf[actor] ?? -1) || this.trace.waits.some((wait) => wait.actor === actor);
   }
 
@@ -200,13 +212,17 @@ class LaneTracker {
 
   write(lanes: Uint16Array, from: number, { at, kind }: Row): void {
     const running = this.model.step(at)?.actor;
+    // Threads run at once.
+    const atOnce = this.model.trace.recorded !== undefined;
     // What is told before a step happens in the state before it.
     const settled = kind === 'step' || kind === 'sleep' || kind === 'wake' || kind === 'failure' ? at : at - 1;
     this.columns.forEach((actor, column) => {
       let lane = (this.ids[actor] as number) << Lane.STACK_SHIFT;
-      if (actor === running) lane |= Lane.RUNNING;
+      const alive = this.model.isAlive(actor, at);
+      if (actor === running || (atOnce && alive && this.model.kindOf(actor) === 'vcpu')) lane |= Lane.RUNNING;
       if (this.model.isAsleep(actor, settled)) lane |= Lane.ASLEEP;
-      if (this.model.isAlive(actor, at)) lane |= Lane.ALIVE;
+      // Hardware between its steps could do nothing else.
+      if (alive && !(atOnce && this.model.kindOf(actor) !== 'vcpu')) lane |= Lane.ALIVE;
       lanes[from + column] = lane;
     });
   }
@@ -223,11 +239,13 @@ function overlap(a: TraceStep, b: TraceStep): boolean {
   return both ? a.address === b.address : a.address >> 2 === b.address >> 2;
 }
 
-function turnsOf({ actors, steps }: Trace): number[][] {
+function turnsOf({ actors, steps, recorded }: Trace): number[][] {
   const turns: number[][] = actors.map(() => []);
   steps.forEach((step, index) => {
     for (const { actor, kind } of step.turns ?? []) {
       const list = turns[actor] as number[];
+      // A record may begin while it sleeps.
+      if (list.length === 0 && kind === 'wake' && recorded !== undefined) list.push(-1);
       // Sleeping and waking alternate; what is told twice counts once.
       if ((list.length % 2 === 0) === (kind === 'sleep')) list.push(index);
     }

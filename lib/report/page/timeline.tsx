@@ -2,6 +2,7 @@
  * The timeline: a column per actor, a row per step, time downwards. Of its rows only those that can be seen are in the
  * document, so that a long trace is as fluid as a short one; on paper all of them are, up to a limit.
  */
+import './timeline.css';
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Row } from '../rows';
 import { lastUpTo } from '../timeline/word-history';
@@ -131,7 +132,7 @@ function Head({ model, view, geometry }: { model: TimelineModel; view: View; geo
         </div>
         {geometry.placePx > 0 && (
           <div role="columnheader" aria-colindex={2} class="place" style={{ width: `${geometry.placePx}px` }}>
-            {model.file === undefined ? <span class="unseen">place</span> : <span title={model.file}>line</span>}
+            <PlaceHeading model={model} />
           </div>
         )}
         {view.columns.map((actor, column) => (
@@ -149,6 +150,12 @@ function Head({ model, view, geometry }: { model: TimelineModel; view: View; geo
       </div>
     </div>
   );
+}
+
+function PlaceHeading({ model }: { model: TimelineModel }) {
+  if (model.trace.recorded?.timed === true) return <span title="since the first step, in milliseconds">ms</span>;
+  if (model.file === undefined) return <span class="unseen">place</span>;
+  return <span title={model.file}>line</span>;
 }
 
 interface TimelineRowProps {
@@ -189,7 +196,7 @@ function TimelineRow(props: TimelineRowProps) {
       )}
       {geometry.placePx > 0 && (
         <div role="gridcell" aria-colindex={2} class="place" style={{ width: `${geometry.placePx}px` }}>
-          {place(model, row.location)}
+          {place(model, row)}
         </div>
       )}
       <div

@@ -1,4 +1,5 @@
 /** The buttons that move through a trace and the filters that thin it out. */
+import './toolbar.css';
 import { useId } from 'preact/hooks';
 import { COMMANDS, type Command, keyName } from './commands';
 import type { Navigator } from './navigator';

@@ -56,11 +56,17 @@ function raises({ before, after }: TraceStep): boolean {
   return before !== undefined && after !== undefined && (before & 0xff) === 0 && (after & 0xff) !== 0;
 }
 
-function wakes({ steps }: Trace): Link[] {
+function wakes({ steps, recorded }: Trace): Link[] {
   return steps.flatMap(({ actor, turns = [] }, index) =>
     turns
-      .filter((turn) => turn.kind === 'wake' && turn.actor !== actor)
-      .map((turn): Link => ({ kind: 'wake', from: index, to: index, fromActor: actor, toActor: turn.actor })),
+      .filter((turn) => turn.kind === 'wake')
+      .flatMap((turn): Link[] => {
+        // Told with the step that wakes; of a recorded run with one that comes later, or with any if nobody knows who did it.
+        const from = turn.cause ?? index;
+        const fromActor = turn.cause === undefined ? actor : (steps[turn.cause]?.actor ?? actor);
+        if (fromActor === turn.actor || (recorded !== undefined && turn.cause === undefined)) return [];
+        return [{ kind: 'wake', from, to: index, fromActor, toActor: turn.actor }];
+      }),
   );
 }
 

@@ -22,8 +22,8 @@ export class WordHistory {
   constructor(trace: Trace) {
     this.initial = new Map(trace.memory?.initial);
     trace.steps.forEach((step, index) => {
-      const { address, before, after } = step;
-      if (address === undefined || before === undefined || after === undefined) return;
+      const { address, after } = step;
+      if (address === undefined || after === undefined) return;
       this.change(address & ~3, index, isNarrow(step) ? this.withByte(address, after) : after);
     });
   }
