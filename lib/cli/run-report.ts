@@ -3,6 +3,7 @@ import path from 'node:path';
 import { inspect } from 'node:util';
 import type { DomainResult, RunResult, VcpuResult } from '../engine/run-result';
 import type { RunProgress } from '../engine/threads/run-options';
+import { visibleLines } from '../report/visible-text';
 import { PACKAGE_ROOT } from './package-root';
 import { alignColumns } from './table';
 
@@ -55,14 +56,14 @@ export function vcpuTable(result: RunResult): string[] {
 export function exitLines(result: RunResult): string[] {
   return result.domains.map(({ name, exit }) => {
     const text = `${name}: ${exit.reason}`;
-    return exit.message === undefined || exit.message === exit.reason ? text : `${text}: ${exit.message}`;
+    return exit.message === undefined || exit.message === exit.reason ? text : `${text}: ${visibleLines(exit.message)}`;
   });
 }
 
 /** What failed, with the stack of its cause; empty if nothing did. */
 export function failureLines({ failure }: RunResult): string[] {
   if (failure === null) return [];
-  return [`FAILED (${failure.kind}): ${failure.message}`, ...guestFrames(failure.cause?.stack)];
+  return [`FAILED (${failure.kind}): ${visibleLines(failure.message)}`, ...guestFrames(failure.cause?.stack)];
 }
 
 /** Of an error's stack, the frames in the user's files. */

@@ -19,6 +19,7 @@ import { RUN_ONCE_ENGINES, type RunOnceOptions, runOnce, runOnceTraced } from '.
 import type { Trace } from '../explore/trace-format';
 import { runStatistics } from '../report/statistics';
 import { statisticsLines } from '../report/statistics-text';
+import { visibleLines } from '../report/visible-text';
 import { addDumpOption, checkDump, type DumpOption, dumpTo } from './dump-file';
 import { addScenarioOptions, addSeedOption, integerBetween, integerFrom, type ScenarioOptions } from './options';
 import { PACKAGE_ROOT } from './package-root';
@@ -188,7 +189,7 @@ export function printLines(progress: ProgressLine): Pick<RunOptions, 'onConsole'
   const paint = painter(process.stdout);
   const print = (line: OutputLine, mark: string): void => {
     const speaker = line.vcpu === undefined ? line.domain : `${line.domain}/${line.vcpu}`;
-    progress.around(() => process.stdout.write(`${paint('cyan', speaker)} ${mark} ${line.text}\n`));
+    progress.around(() => process.stdout.write(`${paint('cyan', speaker)} ${mark} ${visibleLines(line.text)}\n`));
   };
   return { onConsole: (line) => print(line, '|'), onLog: (line) => print(line, '·') };
 }

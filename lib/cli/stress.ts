@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import type { StressProgress } from '../engine/threads/stress';
 import { type StressFailureReport, type StressResult, stress } from '../explore/stress';
 import { replayCommand } from '../report/command';
+import { visibleLines } from '../report/visible-text';
 import { addDumpOption, checkDump, type DumpOption, dumpTo } from './dump-file';
 import { addScenarioOptions, addSeedOption, integerFrom, parseDurationMs, type ScenarioOptions } from './options';
 import { ProgressLine } from './progress-line';
@@ -100,7 +101,7 @@ function failureLines(failure: StressFailureReport, given: string, options: Stre
   const paint = painter(process.stdout);
   const { iteration, kind, message, seed, domain, vcpu, stack, token, reconstruction, log = [] } = failure;
   const where = vcpu === undefined ? '' : ` in ${domain === undefined ? '' : `${domain}/`}vCPU ${vcpu}`;
-  const title = paint('red', `${kind}${where}: ${message}`);
+  const title = paint('red', `${kind}${where}: ${visibleLines(message)}`);
   const { vcpus, abi, events, args } = options;
   const again =
     token === null

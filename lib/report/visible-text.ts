@@ -13,3 +13,8 @@ export function visible(text: string): string {
     return code === DELETE ? '\u2421' : '\ufffd';
   });
 }
+
+/** The same for text that may have lines and tabs, as output has. */
+export function visibleLines(text: string): string {
+  return text.replace(/[^\n\t]+/g, visible);
+}
