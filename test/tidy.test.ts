@@ -176,9 +176,16 @@ describe('the repository', () => {
   });
 
   it('has at its top only what belongs there', () => {
-    const expected = ['AGENTS.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'examples', 'lib'].concat(
-      ['package-lock.json', 'package.json', 'test', 'tsconfig.json', 'workers'],
-    );
+    const expected = [
+      'AGENTS.md',
+      'CHANGELOG.md',
+      'CONTRIBUTING.md',
+      'LICENSE',
+      'README.md',
+      'SECURITY.md',
+      'examples',
+      'lib',
+    ].concat(['package-lock.json', 'package.json', 'test', 'tsconfig.json', 'workers']);
     const found = readdirSync(ROOT).filter((name) => !name.startsWith('.') && !NOT_OURS.test(name));
     expect(found.sort()).to.deep.equal(expected.sort());
   });
