@@ -152,8 +152,6 @@ class SingleRun implements MachineTracer {
     for (const line of text.replace(/\n$/, '').split('\n')) this.options.onLog?.({ ...speaker, text: line });
   }
 
-  location(): void {}
-
   /** The newest event may have set a pending bit: an event for the vCPU that its channel notifies. */
   private countEvents(): void {
     const { engine, hypervisor, regions } = this.machine;
