@@ -68,6 +68,9 @@ export interface GuestVcpuParts {
   readonly hooks: GuestHooks;
 }
 
+/** By the memory they are made over: hundreds of immutable objects each, and engines make vCPUs over and over. */
+const sharedInfoViews = new WeakMap<Memory, SharedInfoView>();
+
 export class GuestVcpu implements ServiceVcpu, HypercallGate {
   readonly id: number;
   readonly domain: GuestDomain;
@@ -82,8 +85,6 @@ export class GuestVcpu implements ServiceVcpu, HypercallGate {
   private readonly hooks: GuestHooks;
   /** The event callback (CALLBACKTYPE_event). */
   private callback: (() => void) | undefined;
-  /** Scratch: made when it is first asked for. */
-  private $sharedInfo: SharedInfoView | undefined;
   /** Scratch: the view of vcpu_info made last; made anew when the structure was moved. */
   private $info: VcpuInfoView | undefined;
 
@@ -108,9 +109,13 @@ export class GuestVcpu implements ServiceVcpu, HypercallGate {
   }
 
   get sharedInfo(): SharedInfoView {
-    const { abi, sharedInfoAddress } = this.current.domain;
-    this.$sharedInfo ??= new SharedInfoView(this.memory, abi, sharedInfoAddress);
-    return this.$sharedInfo;
+    let view = sharedInfoViews.get(this.memory);
+    if (view === undefined) {
+      const { abi, sharedInfoAddress } = this.current.domain;
+      view = new SharedInfoView(this.memory, abi, sharedInfoAddress);
+      sharedInfoViews.set(this.memory, view);
+    }
+    return view;
   }
 
   get info(): VcpuInfoView {

@@ -478,9 +478,11 @@ export class InlineEngine extends InlineSteps implements StepEngine {
       this.exhausted = true;
       return true;
     }
+    // Short executions are many: the clock is read now and then. A long one may take as long as all of those.
+    this.countdown -= 1 + (this.state.depth >> 7);
     this.rewind(depth);
     strategy.begin();
-    if (--this.countdown === 0) {
+    if (this.countdown <= 0) {
       this.countdown = 64;
       if (performance.now() >= this.until) return true;
     }

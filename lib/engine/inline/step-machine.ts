@@ -86,6 +86,8 @@ export class StepMachine<E extends StepEngine = StepEngine> {
   readonly regions: readonly RegionPlace[];
   readonly domains: Readonly<Record<string, ToolstackDomain>>;
   private readonly invariants: PreparedInvariants | undefined;
+  /** By actor. What is set in them is set anew for each call of the program: what is made over them may last. */
+  private readonly windowMemories: WindowMemory[] = [];
   /** vCPUs by actor. */
   private readonly vcpus: readonly { readonly plan: DomainPlan; readonly id: number }[];
 
@@ -228,7 +230,8 @@ export class StepMachine<E extends StepEngine = StepEngine> {
   private makeVcpu(plan: DomainPlan, current: HvVcpu, actor: number): GuestVcpu {
     const { base, bytes } = this.place('guest', plan.config.id);
     const address = ENGINE_BYTES + base;
-    const memory = new WindowMemory(this.engine, address, bytes);
+    const memory = this.windowMemories[actor] ?? new WindowMemory(this.engine, address, bytes);
+    this.windowMemories[actor] = memory;
     memory.infoAddress = this.hypervisor.vcpuInfoAddress(current);
     const vcpu = new GuestVcpu({
       hypervisor: this.hypervisor,
