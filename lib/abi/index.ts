@@ -196,6 +196,7 @@ export {
   XENFEAT,
   XENVER,
 } from './xen-version';
+export { XenbusState, type XenbusStateNumber } from './xenbus';
 export {
   XENSTORE,
   XS,

@@ -8,7 +8,7 @@ import type { AbiName } from '../abi';
 import type { EventAbi, Hypercalls, Vcpu, Words } from '../guest/vcpu';
 import type { Memory } from '../memory/memory';
 import type { SharedInfoView, VcpuInfoView } from '../memory/views';
-import type { ConsoleServiceOptions, XenstoreOptions } from '../services';
+import type { ConsoleServiceOptions, SetupStore, XenstoreOptions } from '../services';
 import type { InvariantSpec } from './invariants/specs';
 import { originOfCaller, type ScenarioOrigin } from './scenario-origin';
 import { validateScenario } from './scenario-validation';
@@ -44,10 +44,12 @@ export interface SetupContext<W = any> {
   readonly domains: Readonly<Record<string, ToolstackDomain>>;
   // biome-ignore lint/suspicious/noExplicitAny: the scenario's author knows their shape
   readonly args: any;
+  /** The machine's store, in a scenario with `xenstore`: nodes may be added before any vCPU runs. */
+  readonly xenstore: SetupStore;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: see ToolstackDomain
-export interface CheckContext<W = any> extends SetupContext<W> {
+export interface CheckContext<W = any> extends Omit<SetupContext<W>, 'xenstore'> {
   readonly words: Words<W>;
   /** What each guest function returned, by vCPU; of several domains by name in {@link resultsOf}. */
   readonly results: readonly unknown[];

@@ -6,15 +6,17 @@ import { layoutOf, VIRQ_DOM_EXC } from '../abi';
 import { DOMID_SELF } from '../abi/domain-ids';
 import { type DomainConfig, domainConfig, PAGE_BYTES } from '../hypervisor/image';
 import {
+  journalAddress,
   SERVICES,
   SERVICES_DOMAIN,
   SERVICES_DOMAIN_ID,
   type ServedDomain,
   type Service,
   type ServiceConfig,
+  SetupStore,
   serviceGuest,
 } from '../services';
-import type { DomainPlan } from './machine-plan';
+import type { DomainPlan, MachinePlan } from './machine-plan';
 import type { Scenario, ToolstackDomain } from './scenario';
 import { layOutWords } from './words';
 
@@ -96,7 +98,7 @@ export function planServicesDomain(
     frames: OWN_FRAMES + hostFrames,
   });
   const { id, name, abi, maxPort } = config;
-  const args = { services: plans.map((plan) => plan.config) };
+  const args = { services: plans.map((plan) => plan.config), frames: config.frames };
   const guestDomain = { id, name, abi, vcpus, events: '2l' as const, maxPort, args, domains: ids };
   const words = layOutWords(undefined, (FIRST_SERVICE_FRAME + hostFrames) * PAGE_BYTES);
   return { name, config, words, daemon: true, guestDomain, guestOf: (vcpu) => serviceGuest(args, vcpu) };
@@ -135,6 +137,18 @@ export function connectServices(
     setPortBit(own, own.sharedInfo.evtchn_mask.address, config.hostPort);
     requirePort(config.hostPort, own.hypercall.evtchn.bindIpi(vcpu));
   }
+}
+
+/** The store as the scenario's set-up may use it; undefined if the machine has none. */
+export function setupStore(
+  { services, domains }: Pick<MachinePlan, 'services' | 'domains'>,
+  views: Readonly<Record<string, ToolstackDomain>>,
+): SetupStore | undefined {
+  const service = services.find(({ config }) => config.service === 'xenstore');
+  const own = domains.find(({ config }) => config.id === SERVICES_DOMAIN_ID);
+  const view = views[SERVICES_DOMAIN];
+  if (service === undefined || own === undefined || view === undefined) return undefined;
+  return new SetupStore(service.config, view.memory, journalAddress(own.config.frames));
 }
 
 function requirePort(planned: number, port: number): void {

@@ -7,6 +7,8 @@ import { createHypercalls, type HypercallGate } from '../hypervisor/hypercalls';
 import type { Hypervisor } from '../hypervisor/hypervisor';
 import type { Memory } from '../memory/memory';
 import { SharedInfoView, VcpuInfoView } from '../memory/views';
+import type { SetupStore } from '../services';
+import { ScenarioError } from './errors';
 import type { DomainPlan, MachinePlan } from './machine-plan';
 import type { AbiName, CheckContext, SetupContext, ToolstackDomain } from './scenario';
 import { bindWords, type WordTable } from './words';
@@ -87,8 +89,21 @@ export function firstDomain(domains: Readonly<Record<string, ToolstackDomain>>):
   return first;
 }
 
-export function setupContext(domains: Readonly<Record<string, ToolstackDomain>>, args: unknown): SetupContext {
-  return { domain: firstDomain(domains), domains, args };
+/** @param store - absent: the machine has none, and using it is a mistake */
+export function setupContext(
+  domains: Readonly<Record<string, ToolstackDomain>>,
+  args: unknown,
+  store: SetupStore | undefined,
+): SetupContext {
+  return {
+    domain: firstDomain(domains),
+    domains,
+    args,
+    get xenstore() {
+      if (store !== undefined) return store;
+      throw new ScenarioError('SCENARIO_INVALID', 'set-up uses xenstore: add xenstore: true to the scenario');
+    },
+  };
 }
 
 /** @param resultsOf - what each guest function returned, by domain and vCPU */

@@ -73,7 +73,11 @@ export class MachineNames {
       if (domain.guestDomain.events === 'fifo') {
         library.push(...fifoRanges(hv.config.vcpus, bytes, hv.config.maxPort));
       }
-      const names = new AddressNames([...ranges.slice(0, -1), ...library, ...ranges.slice(-1)]);
+      const services = plan.services.flatMap(({ service, config }) => {
+        const served = config.domains.find(({ id }) => id === region.domainId);
+        return served === undefined ? [] : service.ranges(served.pageAddress);
+      });
+      const names = new AddressNames([...ranges.slice(0, -1), ...services, ...library, ...ranges.slice(-1)]);
       return { place, prefix, names, fifo: this.fifoNames(machine, hv) };
     });
   }

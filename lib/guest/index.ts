@@ -35,5 +35,6 @@ export type {
   Words,
 } from './vcpu';
 export { WaitQueue } from './wait-queue';
+export { parseXenbusState, XenbusDevice } from './xenbus';
 export { type Watch, type WatchHandler, Xenstore, type XenstoreNodes } from './xenstore';
 export { findXenstore, type WatchEvent, XenstoreError } from './xenstore-client';

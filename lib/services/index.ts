@@ -14,7 +14,9 @@ export {
   type ServicesArgs,
   type ServiceVcpu,
 } from './service';
+export { journalAddress } from './xenstore/journal';
 export { isQuotaName, QUOTA_NAMES } from './xenstore/quotas';
+export { SetupStore } from './xenstore/setup-store';
 export type { XenstoreOptions } from './xenstore/xenstored';
 
 /** In the order in which a domain's pages and ports are given out. */

@@ -13,6 +13,7 @@
  */
 import type { Vcpu } from '../guest/vcpu';
 import type { Memory } from '../memory/memory';
+import type { NamedRange } from '../memory/names';
 
 /** Domain-0 among the domains of a machine. */
 export const SERVICES_DOMAIN = 'Domain-0';
@@ -51,6 +52,8 @@ export interface ServiceConfig<O = unknown> {
 /** Domain-0's args; by vCPU. */
 export interface ServicesArgs {
   readonly services: readonly ServiceConfig[];
+  /** Of Domain-0. */
+  readonly frames: number;
 }
 
 /** A vCPU of Domain-0. */
@@ -66,6 +69,8 @@ export interface Service<O = any> {
   readonly startInfo: { readonly mfn: string; readonly evtchn: string };
   /** HVM_PARAM_* in which others find them. */
   readonly hvmParams: { readonly pfn: number; readonly evtchn: number };
+  /** Names for what lies in a domain's page, for traces. */
+  ranges(pageAddress: number): readonly NamedRange[];
   /** What the service has written into a domain's page by the time the domain starts. */
   prepare(memory: Memory, pageAddress: number): void;
   /** Bytes of Domain-0's memory that it shares with the host; absent: it has nothing to do with the host. */

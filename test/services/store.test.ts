@@ -1,10 +1,11 @@
 /** A machine with a store: the same guests under every engine and ABI. */
 import path from 'node:path';
 import { expect } from 'chai';
-import { defineScenario, explore, run, shutdownPool, stress } from '../../lib';
+import { defineScenario, explore, run, type ScenarioSpec, shutdownPool, stress } from '../../lib';
 import { ABI_NAMES } from '../../lib/abi';
 import { runOnce } from '../../lib/explore/run-once';
 
+const DEVICES = path.join(__dirname, 'scenarios/devices.ts');
 const HANDSHAKE = path.join(__dirname, 'scenarios/handshake.ts');
 
 describe('a machine with xenstore', () => {
@@ -40,6 +41,38 @@ describe('a machine with xenstore', () => {
       expect(result.outcomes.map(({ results }) => results)).to.deep.equal([[1, 1]]);
     });
   }
+
+  it('has the nodes that set-up has made, and drivers find each other by them', async () => {
+    for (const result of [
+      await run(DEVICES),
+      await runOnce(DEVICES, { engine: 'inline' }),
+      await runOnce(DEVICES, { engine: 'lockstep' }),
+    ]) {
+      expect(result.failure).to.equal(null);
+      expect(result.domains.find(({ name }) => name === 'front')?.vcpus[0]?.result).to.equal(1);
+    }
+    expect((await stress(DEVICES, { iterations: 30, seed: 1, chaos: true })).failures).to.deep.equal([]);
+  });
+
+  it('tells set-up at once what it does wrongly', async () => {
+    const guest = () => {};
+    const make = (setup: ScenarioSpec['setup'], xenstore = true) =>
+      runOnce(defineScenario({ name: 's', guest, setup, xenstore }), { engine: 'inline' });
+    const message = async (made: Promise<unknown>): Promise<string> => {
+      return await made.then(
+        () => 'held',
+        (error: Error) => error.message,
+      );
+    };
+    expect(await message(make(({ xenstore }) => xenstore.write('/x y', 1)))).to.equal('XS_WRITE /x y: EINVAL');
+    expect(await message(make(({ xenstore }) => xenstore.read('/tool/x')))).to.equal('XS_READ /tool/x: ENOENT');
+    expect(await message(make(({ xenstore }) => xenstore.write('/tool/x', 'v'.repeat(5000))))).to.include('E2BIG');
+    expect(await message(make(({ xenstore }) => xenstore.write('/tool/x', 1), false))).to.include('add xenstore: true');
+    const fill = make(({ xenstore }) => {
+      for (let i = 0; i < 40; i++) xenstore.write('/tool/x', 'v'.repeat(4000));
+    });
+    expect(await message(fill)).to.include('no more');
+  });
 
   it('is refused where it is described wrongly', () => {
     const guest = () => {};

@@ -24,7 +24,7 @@ import { StepBudget } from '../invariants/step-budget';
 import type { DomainPlan, MachinePlan } from '../machine-plan';
 import { Random } from '../rng';
 import type { Device, ToolstackDomain } from '../scenario';
-import { connectServices } from '../service-plan';
+import { connectServices, setupStore } from '../service-plan';
 import { checkContext, describeDomains, firstDomain, setupContext, toolstackDomains } from '../toolstack';
 import { initialiseWords } from '../words';
 import { EventHistory, type EventSource } from './event-history';
@@ -163,7 +163,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     for (const domain of this.plan.domains) initialiseWords(this.guestMemory(domain.config.id), domain.words);
     connectServices(this.plan.services, this.domains);
     typeScripts(this.plan.services, this.domains);
-    this.plan.scenario.setup?.(setupContext(this.domains, this.plan.args));
+    this.plan.scenario.setup?.(setupContext(this.domains, this.plan.args, setupStore(this.plan, this.domains)));
     for (const { plan, id } of this.vcpus) {
       const vcpu = this.hypervisor.vcpu(plan.config.id, id);
       if ((vcpu.domain.state.load32(vcpu.pauseFlagsAddress) & PauseFlag.DOWN) === 0)

@@ -11,7 +11,7 @@ import { ScenarioError, toError } from '../errors';
 import type { MachinePlan } from '../machine-plan';
 import type { ToolstackDomain } from '../scenario';
 import { mapStack, type ScenarioSource } from '../scenario-source';
-import { connectServices } from '../service-plan';
+import { connectServices, setupStore } from '../service-plan';
 import { describeDomains, setupContext, toolstackDomains } from '../toolstack';
 import { initialiseWords } from '../words';
 import { monotonicNs } from './clock';
@@ -84,7 +84,7 @@ export class MachineHost {
     const { args, scenario, services } = this.plan;
     connectServices(services, this.views);
     try {
-      scenario.setup?.(setupContext(this.views, args));
+      scenario.setup?.(setupContext(this.views, args, setupStore(this.plan, this.views)));
     } catch (thrown) {
       const error = toError(thrown);
       const message = `scenario '${scenario.name}': setup throws: ${error.name}: ${error.message}`;

@@ -60,7 +60,8 @@ export function serve(store: Store, toolstack: Toolstack, client: Client, reques
   if (request.type === XS.XS_WATCH && answer === OK) fireNewWatch(store, client);
 }
 
-function answerTo(store: Store, toolstack: Toolstack, client: Client, { type, txId, payload }: Request): Answer {
+/** Serves one request without answering it: what the answer would be. */
+export function answerTo(store: Store, toolstack: Toolstack, client: Client, { type, txId, payload }: Request): Answer {
   if (type === XS.XS_TRANSACTION_END) return transactionEnd(store, client, txId, payload);
   const kind = REQUESTS.get(type);
   if (kind === undefined) return failed('ENOSYS');

@@ -6,18 +6,20 @@
  *
  * @source tools/xenstored/core.c (main), domain.c
  */
-import { HVM_PARAM, HypercallError, XEN_DOMINF } from '../../abi';
+import { HVM_PARAM, HypercallError, layoutOf, XEN_DOMINF } from '../../abi';
 import type { Vcpu } from '../../guest/vcpu';
+import { CLIENT_OFFSET, XENSTORE_CLIENT } from '../../guest/xenstore-client';
 import { SERVER_FEATURES } from '../../guest/xenstore-page';
 import { PollPorts } from '../poll-ports';
-import { configOf, type ServedDomain, type Service, type ServiceConfig } from '../service';
+import { configOf, type ServedDomain, type Service, type ServiceConfig, type ServicesArgs } from '../service';
 import { Client } from './client';
 import { Connection } from './connection';
 import { SUPPORTED_FEATURES } from './features';
 import { initialNodes } from './initial-nodes';
+import { journalAddress, readJournal } from './journal';
 import { Nodes, type StoreNode } from './nodes';
 import { type QuotaName, Quotas } from './quotas';
-import { serve } from './requests';
+import { answerTo, serve } from './requests';
 import { Store } from './store';
 import type { Toolstack } from './toolstack';
 
@@ -33,6 +35,10 @@ export const xenstored: Service = {
   name: 'xenstore',
   startInfo: { mfn: 'store_mfn', evtchn: 'store_evtchn' },
   hvmParams: { pfn: HVM_PARAM.HVM_PARAM_STORE_PFN, evtchn: HVM_PARAM.HVM_PARAM_STORE_EVTCHN },
+  ranges: (address) => [
+    { name: 'xenstore', address, layout: layoutOf('x86_64', 'xenstore_domain_interface') },
+    { name: 'xenstore_client', address: address + CLIENT_OFFSET, layout: XENSTORE_CLIENT },
+  ],
   prepare: (memory, page) => memory.write32(page + SERVER_FEATURES, SUPPORTED_FEATURES),
   guest: (vcpu) => new Xenstored(vcpu).serve(),
 };
@@ -63,6 +69,16 @@ class Xenstored implements Toolstack {
     this.store = new Store(new Nodes(initialNodesOf(this.config)), new Quotas(this.config.options.quota ?? {}));
     for (const { id, pageAddress, port } of this.config.domains) this.connect(id, pageAddress, port);
     if (this.config.domExcPort !== 0) this.ports.add(this.config.domExcPort);
+    this.followJournal();
+  }
+
+  /** What the scenario's set-up has done to its own store. */
+  private followJournal(): void {
+    const { frames } = this.vcpu.domain.args as ServicesArgs;
+    const tools = new Client(0, true);
+    for (const request of readJournal(this.vcpu.memory, journalAddress(frames))) {
+      answerTo(this.store, this, tools, request);
+    }
   }
 
   serve(): never {
