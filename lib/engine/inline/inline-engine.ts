@@ -482,11 +482,9 @@ export class InlineEngine extends InlineSteps implements StepEngine {
     this.countdown -= 1 + (this.state.depth >> 7);
     this.rewind(depth);
     strategy.begin();
-    if (this.countdown <= 0) {
-      this.countdown = 64;
-      if (performance.now() >= this.until) return true;
-    }
-    return false;
+    if (this.countdown > 0) return false;
+    this.countdown = 64;
+    return performance.now() >= this.until;
   }
 
   private rewind(depth: number): void {
