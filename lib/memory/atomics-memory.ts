@@ -3,10 +3,18 @@
  * allocation and no branching on mode, so that call sites in a worker stay monomorphic and inline. A bad address
  * throws, as {@link Memory} promises: typed arrays would ignore it, and Atomics take a NaN for 0.
  *
- * Locks: bit 31 set = held exclusively, bit 30 = a writer waits (new readers stand back), bits 29..0 = number of
- * readers. A reader announces itself with one add and takes it back when it finds a writer, so the
- * uncontended shared lock costs one atomic to take and one to release.
+ * Locks: see `lock-words.ts`. The uncontended shared lock costs one atomic to take and one to release, as the exclusive one.
  */
+import {
+  LOCKS_PER_BUFFER,
+  type LockHolder,
+  lonelyHolder,
+  MENDING,
+  OF_OTHERS as OF_OTHERS_BITS,
+  STANDS_OFF,
+  WRITER,
+  WRITER_WAITS,
+} from './lock-words';
 import type { LockableMemory } from './memory';
 
 /**
@@ -16,13 +24,8 @@ import type { LockableMemory } from './memory';
  */
 export const HOST_IS_TSO = process.arch === 'x64' || process.arch === 'ia32';
 
-const WRITER = 1 << 31;
-/** In a lock's word: a writer waits. */
-export const WRITER_WAITS = 1 << 30;
-const WRITER_BITS = WRITER | WRITER_WAITS;
-const READERS = WRITER_WAITS - 1;
-/** The parts of a lock's word as masks. For onlookers: the code here uses constants of this module. */
-export const LOCK_MASKS = { WRITER, WRITER_WAITS, READERS } as const;
+// A copy in this module: a constant to the compiler, where an import is a property that is looked up per event.
+const OF_OTHERS = OF_OTHERS_BITS;
 /** Spins on a held lock before sleeping: critical sections are some hundred nanoseconds long. */
 const LOCK_SPINS = 200;
 /**
@@ -61,11 +64,26 @@ export class AtomicsMemory implements LockableMemory {
   /** A word of this thread alone: the operand of {@link fence}. */
   private readonly fenceWord = new Int32Array(new SharedArrayBuffer(4));
 
-  /** @param buffer - shared; guest memory may also be that of a shared WebAssembly.Memory */
-  constructor(readonly buffer: SharedArrayBuffer) {
+  /** A lock's word while this thread holds it for writing. */
+  private readonly ownWord: number;
+  /** What is added to a word's index to note the lock. */
+  protected readonly noteBase: number;
+
+  /**
+   * @param buffer - shared; guest memory may also be that of a shared WebAssembly.Memory
+   * @param holder - who takes the locks in it
+   * @param number - of the buffer among those whose locks the holder takes
+   */
+  constructor(
+    readonly buffer: SharedArrayBuffer,
+    protected readonly holder: LockHolder = lonelyHolder(),
+    number = 0,
+  ) {
     this.byteLength = buffer.byteLength;
     this.i32 = new Int32Array(buffer);
     this.u8 = new Uint8Array(buffer);
+    this.ownWord = WRITER | holder.id;
+    this.noteBase = number * LOCKS_PER_BUFFER + 1;
   }
 
   contains(address: number, length: number): boolean {
@@ -176,63 +194,96 @@ export class AtomicsMemory implements LockableMemory {
     return Atomics.notify(this.i32, wordIndex(address), count);
   }
 
+  // Locks, in terms of the accesses above: so a test can explore this very code under a deterministic engine.
+
   readLock(address: number): void {
-    if ((Atomics.add(this.i32, wordIndex(address), 1) & WRITER_BITS) !== 0) this.readLockContended(address);
+    this.note(address);
+    if (this.compareExchange32(address, 0, 1) !== 0) this.readLockContended(address, STANDS_OFF);
   }
 
   readTrylock(address: number): boolean {
-    const index = wordIndex(address);
-    if ((Atomics.add(this.i32, index, 1) & WRITER) === 0) return true;
-    Atomics.sub(this.i32, index, 1);
-    return false;
+    this.note(address);
+    // A lock that is being mended is waited for: that it is not to be had would mean that somebody changes what it guards.
+    return this.readLockContended(address, MENDING, WRITER);
   }
 
   readUnlock(address: number): void {
-    if ((Atomics.sub(this.i32, wordIndex(address), 1) & READERS) === 0) throw notHeld(address);
+    if (!this.hasNoted(address)) throw notHeld(address);
+    this.add32(address, -1);
+    this.crossOut();
   }
 
   writeLock(address: number): void {
-    if (Atomics.compareExchange(this.i32, wordIndex(address), 0, WRITER) !== 0) this.writeLockContended(address);
+    if (this.compareExchange32(address, 0, this.ownWord) !== 0) this.writeLockContended(address);
   }
 
   writeUnlock(address: number): void {
-    // Only the own bit: a reader may just have announced itself and be about to take that back.
-    if ((Atomics.and(this.i32, wordIndex(address), ~WRITER) & WRITER) === 0) throw notHeld(address);
+    if ((this.and32(address, OF_OTHERS) & ~OF_OTHERS) !== this.ownWord) throw notHeld(address);
   }
 
-  protected readLockContended(address: number): void {
-    const index = wordIndex(address);
-    // The announcement is taken back first: a writer that waits for the readers to leave would wait for this one.
-    Atomics.sub(this.i32, index, 1);
+  /** Notes that the lock is about to be held for reading: before it is, which the compare-exchange that takes it ensures. */
+  protected note(address: number): void {
+    const { holder } = this;
+    if (HOST_IS_TSO) holder.notes[holder.$depth++] = this.noteBase + wordIndex(address);
+    else Atomics.store(holder.notes, holder.$depth++, this.noteBase + wordIndex(address));
+  }
+
+  /** Whether the last note is of that lock: locks are released in the reverse order. */
+  protected hasNoted(address: number): boolean {
+    const { holder } = this;
+    return holder.notes[holder.$depth - 1] === this.noteBase + wordIndex(address);
+  }
+
+  /** Crosses out the last note. After the release, which is atomic. */
+  protected crossOut(): void {
+    const { holder } = this;
+    if (HOST_IS_TSO) holder.notes[--holder.$depth] = 0;
+    else Atomics.store(holder.notes, --holder.$depth, 0);
+  }
+
+  /**
+   * Takes a lock for reading that is noted.
+   * @param waitsFor - bits of the word that have to be clear
+   * @param givesUpFor - bits of the word for which it is given up, the note crossed out
+   * @returns whether it was taken
+   */
+  protected readLockContended(address: number, waitsFor: number, givesUpFor = 0): boolean {
     for (let attempt = 0; ; attempt++) {
-      const seen = Atomics.load(this.i32, index);
-      if ((seen & WRITER_BITS) === 0) {
-        if (Atomics.compareExchange(this.i32, index, seen, seen + 1) === seen) return;
+      const seen = this.load32(address);
+      if ((seen & givesUpFor) !== 0) {
+        this.crossOut();
+        return false;
+      }
+      if ((seen & waitsFor) === 0) {
+        if (this.compareExchange32(address, seen, seen + 1) === seen) return true;
       } else {
-        this.backOff(index, seen, attempt);
+        // Not noted meanwhile: somebody may wait for the notes to go, and it will be noted again before it is taken.
+        this.crossOut();
+        this.backOff(address, seen, attempt);
+        this.note(address);
       }
     }
   }
 
   private writeLockContended(address: number): void {
-    const index = wordIndex(address);
     for (let attempt = 0; ; attempt++) {
-      const seen = Atomics.load(this.i32, index);
+      const seen = this.load32(address);
       if ((seen & ~WRITER_WAITS) === 0) {
         // Taking the lock clears WRITER_WAITS; another waiting writer sets it again on its next round.
-        if (Atomics.compareExchange(this.i32, index, seen, WRITER) === seen) return;
+        if (this.compareExchange32(address, seen, this.ownWord) === seen) return;
       } else {
-        // Whoever sets the bit stays until it has had the lock, so the bit never outlives the waiting.
-        if ((seen & WRITER_WAITS) === 0) Atomics.or(this.i32, index, WRITER_WAITS);
-        this.backOff(index, seen | WRITER_WAITS, attempt);
+        // Whoever sets the bit stays until it has had the lock, so the bit never outlives the waiting, unless the thread is
+        // ended. It may be cleared for that reason; whoever waits sets it again.
+        if ((seen & WRITER_WAITS) === 0) this.or32(address, WRITER_WAITS);
+        this.backOff(address, seen | WRITER_WAITS, attempt);
       }
     }
   }
 
   /** Nothing at first, then sleeps that grow; ends early when the word is not as seen any more. */
-  protected backOff(index: number, seen: number, attempt: number): void {
+  protected backOff(address: number, seen: number, attempt: number): void {
     if (attempt < LOCK_SPINS) return;
     const sleepMs = Math.min(LOCK_SLEEP_MS * (attempt - LOCK_SPINS + 1), LOCK_SLEEP_MAX_MS);
-    Atomics.wait(this.i32, index, seen, sleepMs);
+    Atomics.wait(this.i32, wordIndex(address), seen, sleepMs);
   }
 }

@@ -15,9 +15,11 @@
  * AtomicsMemory, which throws. Not for guests.
  */
 import { AtomicsMemory, HOST_IS_TSO } from './atomics-memory';
+import { type LockHolder, STANDS_OFF as STANDS_OFF_BITS } from './lock-words';
 import type { LockableMemory } from './memory';
 
-const WRITER_BITS = (1 << 31) | (1 << 30);
+// A copy in this module: a constant to the compiler, where an import is a property that is looked up per event.
+const STANDS_OFF = STANDS_OFF_BITS;
 
 class LeanMemory extends AtomicsMemory {
   override read8(address: number): number {
@@ -42,15 +44,20 @@ class LeanMemory extends AtomicsMemory {
   }
 
   override readLock(address: number): void {
-    if ((Atomics.add(this.i32, address >> 2, 1) & WRITER_BITS) !== 0) this.readLockContended(address);
+    const index = address >> 2;
+    const { holder } = this;
+    holder.notes[holder.$depth++] = this.noteBase + index;
+    if (Atomics.compareExchange(this.i32, index, 0, 1) !== 0) this.readLockContended(address, STANDS_OFF);
   }
 
   override readUnlock(address: number): void {
     Atomics.sub(this.i32, address >> 2, 1);
+    const { holder } = this;
+    holder.notes[--holder.$depth] = 0;
   }
 }
 
 /** The hypervisor's memory on this host. */
-export function openLeanMemory(buffer: SharedArrayBuffer): LockableMemory {
-  return HOST_IS_TSO ? new LeanMemory(buffer) : new AtomicsMemory(buffer);
+export function openLeanMemory(buffer: SharedArrayBuffer, holder: LockHolder, number: number): LockableMemory {
+  return HOST_IS_TSO ? new LeanMemory(buffer, holder, number) : new AtomicsMemory(buffer, holder, number);
 }

@@ -1,8 +1,10 @@
 /**
  * The hypervisor's memory for a thread that must not wait for ever: an AtomicsMemory whose locks give up when they are
- * not to be had within a second or so. A lock stays taken when the thread that holds it is ended from outside.
+ * not to be had within a second or so. A lock stays taken when the thread that holds it is ended from outside, until
+ * the thread that looks after it, the one that has this memory, comes to that.
  */
-import { AtomicsMemory, WRITER_WAITS } from './atomics-memory';
+import { AtomicsMemory } from './atomics-memory';
+import { type LockHolder, WRITER_WAITS } from './lock-words';
 import type { LockableMemory } from './memory';
 
 /** Attempts at a lock; all but the first few hundred sleep, up to a millisecond each. */
@@ -14,17 +16,17 @@ export class StuckLockError extends Error {
 }
 
 class PatientMemory extends AtomicsMemory {
-  protected override backOff(index: number, seen: number, attempt: number): void {
+  protected override backOff(address: number, seen: number, attempt: number): void {
     if (attempt < MOST_ATTEMPTS) {
-      super.backOff(index, seen, attempt);
+      super.backOff(address, seen, attempt);
       return;
     }
     // A waiting writer's mark must not outlive its waiting; another writer that waits sets it again.
-    Atomics.and(this.i32, index, ~WRITER_WAITS);
-    throw new StuckLockError(`the lock at ${index * 4} is held for good: its holder was ended`);
+    this.and32(address, ~WRITER_WAITS);
+    throw new StuckLockError(`the lock at ${address} is held for long: its holder may have been ended`);
   }
 }
 
-export function openPatientMemory(buffer: SharedArrayBuffer): LockableMemory {
-  return new PatientMemory(buffer);
+export function openPatientMemory(buffer: SharedArrayBuffer, holder?: LockHolder, number?: number): LockableMemory {
+  return new PatientMemory(buffer, holder, number);
 }

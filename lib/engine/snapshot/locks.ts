@@ -14,11 +14,10 @@ import {
   VCPU_TIMER_LOCK,
   VCPU_VIRQ_LOCK,
 } from '../../hypervisor/state-layout';
-import { LOCK_MASKS } from '../../memory/atomics-memory';
+import { readersOf, WRITER, WRITER_WAITS } from '../../memory/lock-words';
 import type { Onlooker } from './onlooker';
 import type { LockSnapshot } from './schema';
 
-const { READERS, WRITER, WRITER_WAITS } = LOCK_MASKS;
 /** So many are told. */
 const MOST_LOCKS = 64;
 
@@ -28,7 +27,7 @@ export function snapshotLocks(look: Onlooker): LockSnapshot[] {
     const word = look.state(address);
     if (word === 0 || found.length >= MOST_LOCKS) return;
     const held = (word & WRITER) !== 0 ? 'write' : (word & WRITER_WAITS) !== 0 ? 'write wanted' : 'read';
-    found.push({ name, held, readers: word & READERS });
+    found.push({ name, held, readers: readersOf(word) });
   };
   const { domain } = look;
   add('domain.event_lock', DOMAIN_EVENT_LOCK);

@@ -6,6 +6,8 @@
  * thread reads them for displays and looks again after the writer has ended).
  */
 
+import { NOTES } from '../../memory/lock-words';
+
 /**
  * Distance between words of different writers: two cache lines, since a SharedArrayBuffer need not begin where a line
  * does, and half of that could still be shared.
@@ -22,6 +24,8 @@ const THREAD_FLAGS = 3 * TIMER_PLANNED;
 const THREAD_WORDS = APART_BYTES / 4;
 const THREAD = 0;
 const FINISHED = 1;
+/** The thread's notes of locks, see lock-words.ts. */
+const FIRST_NOTE = 2;
 
 // Figures of a vCPU, in doubles so that they never wrap.
 const FIGURES = APART_BYTES / 8;
@@ -107,6 +111,24 @@ export class Control {
 
   isFinished(vcpu: number): boolean {
     return Atomics.load(this.flags, this.flag(vcpu, FINISHED)) !== 0;
+  }
+
+  /** The thread's notes of the locks it holds for reading, see lock-words.ts. */
+  notesOf(row: number): Int32Array {
+    const first = this.flag(row, FIRST_NOTE);
+    return this.flags.subarray(first, first + NOTES);
+  }
+
+  /** Whether a thread has noted a lock. */
+  hasNote(row: number, note: number): boolean {
+    const first = this.flag(row, FIRST_NOTE);
+    for (let at = first; at < first + NOTES; at++) if (Atomics.load(this.flags, at) === note) return true;
+    return false;
+  }
+
+  /** Threads that have a row. */
+  get rows(): number {
+    return (this.flags.length - THREAD_FLAGS) / THREAD_WORDS;
   }
 
   // End of domains and run.

@@ -8,6 +8,8 @@ import { type HvDomain, type HvVcpu, Hypervisor, type OpenMemory } from '../../h
 import type { MachineImage } from '../../hypervisor/image';
 import { type Observer, PauseFlag, type Platform, type VcpuRef } from '../../hypervisor/platform';
 import { openLeanMemory } from '../../memory/lean-memory';
+import { LockHolder } from '../../memory/lock-words';
+import type { LockableMemory } from '../../memory/memory';
 import { SystemClock } from './clock';
 import { Control, type ControlBuffers } from './control';
 import { Cause, causeWord } from './exits';
@@ -34,6 +36,9 @@ export interface MachineTask {
   readonly record?: SharedArrayBuffer;
 }
 
+/** How a thread gives its hypervisor access to a buffer; `holder` and `number` as in AtomicsMemory. */
+export type OpenLocks = (buffer: SharedArrayBuffer, holder: LockHolder, number: number) => LockableMemory;
+
 /** How a thread's vCPU sleeps, and whether it has to leave. Only a vCPU's own thread has such an answer. */
 export interface Sleeper {
   watch(): boolean;
@@ -42,12 +47,18 @@ export interface Sleeper {
   stopping(): boolean;
 }
 
+/** The thread of a row, as the locks know it. */
+export function holderOf(row: number): number {
+  return row + 1;
+}
+
 export class MachineThread {
   readonly control: Control;
   readonly clock: SystemClock;
   readonly hypervisor: Hypervisor;
   /** Present if the run is recorded. */
   readonly recorder: TimedRecorder | undefined;
+  private readonly holder: LockHolder;
   private readonly ring: OutputRing | undefined;
   private readonly encoder = new TextEncoder();
   /** Row of the timer thread in the table of events: after all vCPUs. */
@@ -58,7 +69,7 @@ export class MachineThread {
   constructor(
     private readonly task: MachineTask,
     private readonly sleeper?: Sleeper,
-    open: OpenMemory = openLeanMemory,
+    open: OpenLocks = openLeanMemory,
   ) {
     const { image } = task;
     this.control = new Control(task.control);
@@ -70,8 +81,16 @@ export class MachineThread {
       return slot - config.vcpus;
     });
     this.timerRow = slot;
+    this.holder = new LockHolder(holderOf(task.row), this.control.notesOf(task.row));
     this.recorder = this.openRecorder();
-    this.hypervisor = this.openHypervisor(open);
+    this.hypervisor = this.openHypervisor((buffer, region) =>
+      open(buffer, this.holder, region.kind === 'global' ? 0 : this.indexOf(region.domainId) + 1),
+    );
+  }
+
+  /** This thread has given up in the middle of hypervisor code, and somebody else looks after the locks it noted. */
+  forgetNotes(): void {
+    this.holder.$depth = 0;
   }
 
   /** Number of a vCPU among all vCPUs of the machine. */

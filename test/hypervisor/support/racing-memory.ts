@@ -11,51 +11,51 @@ export class RacingMemory extends AtomicsMemory {
   private readonly plain = new AtomicsMemory(this.buffer);
 
   override read8(address: number): number {
-    this.note(address, 1);
+    this.meet(address, 1);
     return super.read8(address);
   }
 
   override read32(address: number): number {
-    this.note(address, 4);
+    this.meet(address, 4);
     return super.read32(address);
   }
 
   override write8(address: number, value: number): void {
-    this.note(address);
+    this.meet(address);
     super.write8(address, value);
   }
 
   override write32(address: number, value: number): void {
-    this.note(address);
+    this.meet(address);
     super.write32(address, value);
   }
 
   override load32(address: number): number {
-    this.note(address);
+    this.meet(address);
     return super.load32(address);
   }
 
   override store32(address: number, value: number): void {
-    this.note(address);
+    this.meet(address);
     super.store32(address, value);
   }
 
   override and32(address: number, value: number): number {
-    this.note(address);
+    this.meet(address);
     return super.and32(address, value);
   }
 
   override or32(address: number, value: number): number {
-    this.note(address);
+    this.meet(address);
     return super.or32(address, value);
   }
 
   override compareExchange32(address: number, expected: number, replacement: number): number {
-    this.note(address);
+    this.meet(address);
     return super.compareExchange32(address, expected, replacement);
   }
 
-  private note(address: number, bytes = 0): void {
+  private meet(address: number, bytes = 0): void {
     this.accesses++;
     this.rival?.(this.plain, address, bytes);
   }

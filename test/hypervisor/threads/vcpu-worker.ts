@@ -3,8 +3,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { DOMID_SELF, VIRQ_DEBUG } from '../../../lib/abi';
 import { type HvVcpu, Hypervisor } from '../../../lib/hypervisor/hypervisor';
 import { PauseFlag, type Platform } from '../../../lib/hypervisor/platform';
+import { MAX_VCPUS } from '../../../lib/hypervisor/state-layout';
 import { AtomicsMemory } from '../../../lib/memory/atomics-memory';
 import { openLeanMemory } from '../../../lib/memory/lean-memory';
+import { LockHolder, NOTES } from '../../../lib/memory/lock-words';
 import { DONE, GO, READY, type VcpuReport, type VcpuTask } from './task';
 
 const task = workerData as VcpuTask;
@@ -22,7 +24,12 @@ const platform: Platform = {
   consoleWrite() {},
   domainShutdown() {},
 };
-const hypervisor = new Hypervisor(task.image, openLeanMemory, platform);
+const holder = new LockHolder(1 + task.domainId * MAX_VCPUS + task.vcpuId, new Int32Array(NOTES));
+const hypervisor = new Hypervisor(
+  task.image,
+  (buffer, region) => openLeanMemory(buffer, holder, 'domainId' in region ? region.domainId : 0),
+  platform,
+);
 const current: HvVcpu = hypervisor.vcpu(task.domainId, task.vcpuId);
 const { domain } = current;
 const { evtchn, sched } = hypervisor;

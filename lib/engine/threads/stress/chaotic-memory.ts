@@ -1,13 +1,16 @@
 /** The hypervisor's memory under chaos: a delay before each access, inside critical sections too. */
 import { AtomicsMemory } from '../../../memory/atomics-memory';
+import type { LockHolder } from '../../../memory/lock-words';
 import type { Chaos } from './chaos';
 
 export class ChaoticMemory extends AtomicsMemory {
   constructor(
     buffer: SharedArrayBuffer,
     private readonly chaos: Chaos,
+    holder: LockHolder,
+    number: number,
   ) {
-    super(buffer);
+    super(buffer, holder, number);
   }
 
   override read8(address: number): number {

@@ -67,7 +67,9 @@ export class StressVcpu extends GuestThread implements GuestHooks {
         yield: () => this.parking.yield(),
         stopping: () => this.parking.stopping,
       },
-      chaos === undefined ? openLeanMemory : (buffer) => new ChaoticMemory(buffer, chaos),
+      chaos === undefined
+        ? openLeanMemory
+        : (buffer, holder, number) => new ChaoticMemory(buffer, chaos, holder, number),
     );
     const { hypervisor, clock, words } = this.machine;
     const current = hypervisor.vcpu(image.config.id, task.vcpuId);
