@@ -235,7 +235,12 @@ export class Channels {
     if (consumerIsXen(state)) this.countXenConsumer(domain, -1);
     this.count(domain, DOMAIN_ACTIVE_EVTCHNS, -1);
     this.noteFree(domain, port);
-    this.write(domain, port, ECS_FREE, 0, 0, 0);
+    // The state goes first here, and last in `write`: at every instant it tells whether the other fields mean anything.
+    const channel = domain.channelAddress(port);
+    domain.state.write32(channel + STATE, ECS_FREE);
+    domain.state.write32(channel + NOTIFY_VCPU_ID, 0);
+    domain.state.write32(channel + REMOTE_DOMID, 0);
+    domain.state.write32(channel + REMOTE_PORT, 0);
   }
 
   /** The first free channel from `port` on; `valid` if there is none. */

@@ -39,6 +39,7 @@ import {
   CHANNEL_FIFO_PRIORITY,
   FIFO_CONTROL_BLOCK,
   FIFO_QUEUE_LOCK,
+  FIFO_QUEUE_PORT,
   FIFO_QUEUE_TAIL,
   FIFO_VCPU_BYTES,
 } from './state-layout';
@@ -50,6 +51,7 @@ const PRIORITY = CHANNEL_FIFO_PRIORITY;
 const CONTROL_BLOCK = FIFO_CONTROL_BLOCK;
 const QUEUE_LOCK = FIFO_QUEUE_LOCK;
 const QUEUE_TAIL = FIFO_QUEUE_TAIL;
+const QUEUE_PORT = FIFO_QUEUE_PORT;
 const VCPU_RECORD_BYTES = FIFO_VCPU_BYTES;
 const PENDING = FIFO_MASKS.PENDING | 0;
 const { BUSY, LINK, LINKED, MASKED } = FIFO_MASKS;
@@ -94,10 +96,7 @@ export class FifoPorts implements PortOps {
     const old = guest.or32(word, PENDING);
     if ((old & PENDING) === 0) this.observer.raised(domain.id, vcpu.vcpuId, port);
     // MASKED as it was when PENDING was set: whoever clears it later looks at PENDING afterwards.
-    const startsQueue =
-      (old & MASKED) === 0 &&
-      (guest.or32(word, LINKED) & LINKED) === 0 &&
-      this.enqueue(domain, channel, port, queues, control);
+    const startsQueue = (old & MASKED) === 0 && this.putOnQueue(domain, port, word, queues, control);
     this.unlockQueues(domain, queues);
     if (startsQueue) this.announce(vcpu, control, 1 << (queues & LOWEST_PRIORITY));
     if ((old & PENDING) === 0) this.vcpuState.checkPollers(domain, port);
@@ -191,6 +190,67 @@ export class FifoPorts implements PortOps {
     const last = queues >>> QUEUE_BITS;
     if (queue !== last) domain.state.writeUnlock(queueField(domain, last, QUEUE_LOCK));
     domain.state.writeUnlock(queueField(domain, queue, QUEUE_LOCK));
+  }
+
+  /**
+   * Puts the event at the end of its queue unless it is on one. Precondition: both queues locked. The port is noted
+   * for {@link mendQueue} before it is linked, until the queue is whole again.
+   * @returns whether the queue begins with it
+   */
+  private putOnQueue(domain: HvDomain, port: number, word: number, queues: number, control: number): boolean {
+    const noted = queueField(domain, queues & QUEUE_MASK, QUEUE_PORT);
+    domain.state.write32(noted, port);
+    const startsQueue =
+      (domain.guest.or32(word, LINKED) & LINKED) === 0 &&
+      this.enqueue(domain, domain.channelAddress(port), port, queues, control);
+    domain.state.write32(noted, 0);
+    return startsQueue;
+  }
+
+  /**
+   * Makes a queue whole whose lock was found held by a dead thread: an event that is linked and not yet at its end is put there,
+   * and no word is left BUSY. Precondition: nobody else has the queue's lock.
+   *
+   * The guest may have taken the event off meanwhile, if the thread had got that far. It is then put on the queue once more,
+   * which the guest sees as an event that is not pending.
+   */
+  mendQueue(domain: HvDomain, vcpu: HvVcpu, priority: number): void {
+    const { guest, state } = domain;
+    const queue = (vcpu.vcpuId << PRIORITY_BITS) | priority;
+    const noted = queueField(domain, queue, QUEUE_PORT);
+    const port = state.read32(noted);
+    const tail = state.read32(queueField(domain, queue, QUEUE_TAIL));
+    const tailWord = tail === 0 ? 0 : wordAddress(domain, tail);
+    if (tailWord !== 0) guest.and32(tailWord, ~BUSY);
+    if (port === 0) return;
+    const control = state.read32(vcpu.fifoAddress + CONTROL_BLOCK);
+    if (control !== 0 && tail !== port && isLinked(domain, port)) {
+      const channel = domain.channelAddress(port);
+      const queues = (state.read32(channel + LAST_QUEUE) << QUEUE_BITS) | queue;
+      const follows = tailWord !== 0 && (guest.read32(tailWord) & (LINKED | LINK)) === (LINKED | port);
+      if (follows) state.write32(queueField(domain, queue, QUEUE_TAIL), port);
+      else this.enqueue(domain, channel, port, queues, control);
+    }
+    state.write32(noted, 0);
+  }
+
+  /**
+   * Announces the vCPU's queues that hold something, all of them anew: whoever put an event there may have died before it
+   * did. Without an effect, but for an upcall that finds nothing, where that was done.
+   */
+  announceAgain(vcpu: HvVcpu): void {
+    const { domain } = vcpu;
+    const control = domain.state.read32(vcpu.fifoAddress + CONTROL_BLOCK);
+    if (control === 0) return;
+    let ready = 0;
+    for (let priority = 0; priority <= LOWEST_PRIORITY; priority++) {
+      const queue = (vcpu.vcpuId << PRIORITY_BITS) | priority;
+      const tail = domain.state.read32(queueField(domain, queue, QUEUE_TAIL));
+      if (tail !== 0 && isLinked(domain, tail)) ready |= 1 << priority;
+    }
+    if (ready === 0) return;
+    domain.guest.or32(control, ready);
+    this.vcpuState.markEventsPending(vcpu);
   }
 
   /**

@@ -34,6 +34,7 @@ import {
 const EINVAL = -Errno.EINVAL;
 const CONTROL_BLOCK_BYTES = layoutOf('x86_64', 'evtchn_fifo_control_block').size;
 const CONTROL_BLOCK_ALIGN = 8;
+const MOST_PAGES = FIFO.EVTCHN_FIFO_NR_CHANNELS / EVENT_WORDS_PER_PAGE;
 
 export class FifoControl {
   constructor(
@@ -76,7 +77,12 @@ export class FifoControl {
     const { state } = domain;
     if (state.read32(DOMAIN_EVTCHN_FIFO) === 0) return;
     state.write32(DOMAIN_EVTCHN_FIFO, 0);
-    const pages = state.read32(domain.fifoAddress + FIFO_NUM_EVTCHNS) / EVENT_WORDS_PER_PAGE;
+    this.forget(domain, state.read32(domain.fifoAddress + FIFO_NUM_EVTCHNS) / EVENT_WORDS_PER_PAGE);
+  }
+
+  /** What {@link leave} does when the domain is on the 2-level ABI. Also for a domain of which a thread that died did some of it. */
+  forget(domain: HvDomain, pages = MOST_PAGES): void {
+    const { state } = domain;
     clear(state, domain.fifoAddress + FIFO_NUM_EVTCHNS, 4);
     clear(state, domain.fifoAddress + FIFO_EVENT_ARRAY, pages * 4);
     for (const { fifoAddress } of domain.vcpus) {

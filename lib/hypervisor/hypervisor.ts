@@ -21,6 +21,7 @@ import { PhysdevOps } from './physdev';
 import { Pirqs } from './pirq';
 import { noObserver, type Observer, type Platform } from './platform';
 import { PortAbis } from './port-ops';
+import { Recovery } from './recovery';
 import { Runstates } from './runstate';
 import { Sched } from './sched';
 import { DOMAIN_CONTROLLER_PAUSE_COUNT, DOMAIN_REMOVED, DOMAIN_STATUS } from './state-layout';
@@ -49,6 +50,8 @@ export class Hypervisor {
   readonly version: XenVersion;
   readonly hvmParams: HvmParams;
   readonly domctl: Domctl;
+  /** For the engine, when a thread was ended from outside. */
+  readonly recovery: Recovery;
 
   /** @param open - called once per buffer of the image */
   constructor(image: MachineImage, open: OpenMemory, platform: Platform, observer: Observer = noObserver) {
@@ -72,6 +75,11 @@ export class Hypervisor {
     this.version = new XenVersion();
     this.hvmParams = new HvmParams(machine);
     this.domctl = new Domctl(machine);
+    const { evtchn, pirqs, sched, time, vcpuState, virqs } = this;
+    this.recovery = new Recovery({
+      ...{ machine, channels, abis, fifoPorts, fifo },
+      ...{ evtchn, pirqs, sched, time, vcpuState, virqs },
+    });
   }
 
   get image(): MachineImage {

@@ -191,6 +191,50 @@ export class Pirqs {
     return next;
   }
 
+  /**
+   * Makes the record of an IRQ whole whose lock was found held by a dead thread. What says most is believed: the guests' bits,
+   * and each guest's `masked`. An interrupt that had begun to fire fires for all its guests, for some perhaps again; one
+   * whose last EOI was being taken in can fire again. Precondition: nobody else has the IRQ's lock.
+   */
+  mend(irq: number): void {
+    const { domains, global } = this.machine;
+    const record = this.machine.irqAddress(irq);
+    const guests = domains.filter((domain) => this.readGuestBit(record, domain));
+    const owing = domains.filter((domain) => domain.state.read32(domain.pirqAddress(irq) + PIRQ_MASKED) !== 0);
+    global.write32(record + IRQ_NR_GUESTS, guests.length);
+    // Whoever was being removed owes nothing any more.
+    for (const domain of owing) {
+      if (!guests.includes(domain)) domain.state.write32(domain.pirqAddress(irq) + PIRQ_MASKED, 0);
+    }
+    const inFlight = owing.filter((domain) => guests.includes(domain)).length;
+    const wasFiring = inFlight !== 0 && global.read32(record + IRQ_IN_FLIGHT) === 0;
+    global.write32(record + IRQ_IN_FLIGHT, inFlight);
+    if (wasFiring || (inFlight === 0 && global.read32(record + IRQ_LINE) !== 0)) {
+      global.write32(record + IRQ_LINE, 0);
+      this.fire(irq, record);
+    } else if (inFlight !== 0 && this.timeoutNs !== 0) {
+      // Perhaps anew: the thread may have died before it set the deadline.
+      this.setEoiDeadline(record);
+    }
+  }
+
+  /** Counts anew how many IRQs await EOIs. Precondition: no IRQ's lock is held by a dead thread. */
+  recountInFlight(): void {
+    const { global } = this.machine;
+    const { irqs } = this.machine.image.options;
+    let inFlight = 0;
+    // All at once, or the count would be of no one moment. Nobody else holds two of these locks.
+    for (let irq = 0; irq < irqs; irq++) global.writeLock(this.machine.irqAddress(irq) + IRQ_LOCK);
+    for (let irq = 0; irq < irqs; irq++) if (this.inService(irq)) inFlight++;
+    global.store32(MACHINE_IRQS_IN_FLIGHT, inFlight);
+    for (let irq = 0; irq < irqs; irq++) global.writeUnlock(this.machine.irqAddress(irq) + IRQ_LOCK);
+  }
+
+  /** True for a domain that the IRQ behind a PIRQ counts among its guests. */
+  isGuest(domain: HvDomain, pirq: number): boolean {
+    return this.readGuestBit(this.machine.irqAddress(pirq), domain);
+  }
+
   /** Sets the bit of a PIRQ in the domain's registered EOI page, if there is one, as its need of an EOI demands. */
   noteInEoiMap(domain: HvDomain, pirq: number): void {
     const map = domain.state.load32(DOMAIN_PIRQ_EOI_MAP);
@@ -220,9 +264,12 @@ export class Pirqs {
     global.write32(record + IRQ_IN_FLIGHT, inFlight);
     if (inFlight === 0) return;
     global.add32(MACHINE_IRQS_IN_FLIGHT, 1);
-    if (this.timeoutNs === 0) return;
+    if (this.timeoutNs !== 0) this.setEoiDeadline(record);
+  }
+
+  private setEoiDeadline(record: number): void {
     const deadline = this.machine.platform.now() + this.timeoutNs;
-    writePair(global, record + IRQ_EOI_DEADLINE, deadline);
+    writePair(this.machine.global, record + IRQ_EOI_DEADLINE, deadline);
     this.machine.platform.timerChanged(deadline);
   }
 

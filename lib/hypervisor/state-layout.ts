@@ -189,6 +189,8 @@ export const FIFO_VCPU = structLayout(HOST, 'fifo_vcpu', {
   queue_lock: { type: 'uint32', count: FIFO.EVTCHN_FIFO_MAX_QUEUES },
   /** Port put on the queue last; 0: none. Guarded by the queue's lock. The guest may have taken it off since. */
   queue_tail: { type: 'uint32', count: FIFO.EVTCHN_FIFO_MAX_QUEUES },
+  /** Port that is being put on the queue; 0: none. Guarded by the queue's lock: it matters if that is found held by a dead thread. */
+  queue_port: { type: 'uint32', count: FIFO.EVTCHN_FIFO_MAX_QUEUES },
 });
 
 /** struct pirq, for one domain. */
@@ -349,6 +351,7 @@ export const FIFO_EVENT_ARRAY = at(FIFO_DOMAIN, 'event_array');
 export const FIFO_CONTROL_BLOCK = at(FIFO_VCPU, 'control_block');
 export const FIFO_QUEUE_LOCK = at(FIFO_VCPU, 'queue_lock');
 export const FIFO_QUEUE_TAIL = at(FIFO_VCPU, 'queue_tail');
+export const FIFO_QUEUE_PORT = at(FIFO_VCPU, 'queue_port');
 
 export const PIRQ_EVTCHN = at(PIRQ, 'evtchn');
 export const PIRQ_MASKED = at(PIRQ, 'masked');

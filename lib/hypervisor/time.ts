@@ -139,7 +139,7 @@ export class Time {
     global.writeLock(MACHINE_WALLCLOCK_LOCK);
     writePair(global, MACHINE_WC_SEC, seconds);
     global.write32(MACHINE_WC_NSEC, nanoseconds);
-    for (const domain of this.machine.domains) this.publishWallclock(domain);
+    this.publishWallclocks();
     global.writeUnlock(MACHINE_WALLCLOCK_LOCK);
   }
 
@@ -150,6 +150,11 @@ export class Time {
     domain.state.write32(DOMAIN_TIME_OFFSET_SECONDS, seconds);
     this.publishWallclock(domain);
     global.writeUnlock(MACHINE_WALLCLOCK_LOCK);
+  }
+
+  /** Writes every domain's wallclock anew. Precondition: wallclock_lock held, perhaps by a thread that is dead. */
+  publishWallclocks(): void {
+    for (const domain of this.machine.domains) this.publishWallclock(domain);
   }
 
   /** Precondition: wallclock_lock held. */

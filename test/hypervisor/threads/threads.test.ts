@@ -1,24 +1,13 @@
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
-import { ECS_FREE, ECS_INTERDOMAIN, ECS_RESERVED, ECS_VIRQ, NR_VIRQS } from '../../../lib/abi';
-import { type HvDomain, Hypervisor } from '../../../lib/hypervisor/hypervisor';
+import { Hypervisor } from '../../../lib/hypervisor/hypervisor';
 import { createMachineImage } from '../../../lib/hypervisor/image';
 import { initialiseMachine } from '../../../lib/hypervisor/start-of-day';
-import {
-  CHANNEL_LOCK,
-  CHANNEL_NOTIFY_VCPU_ID,
-  CHANNEL_REMOTE_DOMID,
-  CHANNEL_REMOTE_PORT,
-  CHANNEL_STATE,
-  DOMAIN_ACTIVE_EVTCHNS,
-  DOMAIN_EVENT_LOCK,
-  DOMAIN_POLL_MASK,
-  VCPU_VIRQ_LOCK,
-  VCPU_VIRQ_TO_EVTCHN,
-} from '../../../lib/hypervisor/state-layout';
+import { DOMAIN_POLL_MASK } from '../../../lib/hypervisor/state-layout';
 import { AtomicsMemory } from '../../../lib/memory/atomics-memory';
 import { quiet, TestPlatform } from '../support/machine';
+import { expectWhole } from '../support/whole';
 import { GO, READY, type VcpuReport, type VcpuTask } from './task';
 
 const SCALE = process.env.UPCALL_LONG === '1' ? 20 : 1;
@@ -74,63 +63,10 @@ async function run(hypervisor: Hypervisor, parts: readonly Part[]): Promise<Vcpu
   return reports;
 }
 
-/** The state word and the rest of a channel's record. */
-function channel(domain: HvDomain, port: number) {
-  const read = (field: number) => domain.state.read32(domain.channelAddress(port) + field);
-  return {
-    lock: read(CHANNEL_LOCK),
-    state: read(CHANNEL_STATE),
-    vcpu: read(CHANNEL_NOTIFY_VCPU_ID),
-    dom: read(CHANNEL_REMOTE_DOMID),
-    number: read(CHANNEL_REMOTE_PORT),
-  };
-}
-
-function checkDomain(hypervisor: Hypervisor, domain: HvDomain): void {
-  const { guest, state } = domain;
-  let active = 0;
-  for (let port = 0; domain.portIsValid(port); port++) {
-    const { dom, lock, number, state: ecs, vcpu } = channel(domain, port);
-    const where = `d${domain.id} port ${port}`;
-    expect(lock, `${where}: lock`).to.equal(0);
-    const pending = (guest.read32(domain.pendingAddress + (port >> 5) * 4) >>> (port & 31)) & 1;
-    if (ecs === ECS_FREE) expect(pending, `${where}: pending but free`).to.equal(0);
-    if (ecs !== ECS_FREE && ecs !== ECS_RESERVED) active++;
-    if (ecs === ECS_INTERDOMAIN) {
-      const peer = hypervisor.domain(dom) as HvDomain;
-      expect(channel(peer, number), `${where}: its peer`).to.include({
-        state: ECS_INTERDOMAIN,
-        dom: domain.id,
-        number: port,
-      });
-    }
-    if (ecs === ECS_VIRQ) {
-      const holder = domain.vcpu(vcpu);
-      const slot = (holder?.address as number) + VCPU_VIRQ_TO_EVTCHN + number * 4;
-      expect(state.read32(slot), `${where}: slot of VIRQ ${number}`).to.equal(port);
-    }
-  }
-  expect(state.read32(DOMAIN_ACTIVE_EVTCHNS)).to.equal(active);
-  expect(state.read32(DOMAIN_EVENT_LOCK)).to.equal(0);
-  expect(state.read32(DOMAIN_POLL_MASK)).to.equal(0);
-}
-
-function checkSlots(domain: HvDomain): void {
-  for (const vcpu of domain.vcpus) {
-    expect(domain.state.read32(vcpu.address + VCPU_VIRQ_LOCK)).to.equal(0);
-    for (let virq = 0; virq < NR_VIRQS; virq++) {
-      const port = domain.state.read32(vcpu.address + VCPU_VIRQ_TO_EVTCHN + virq * 4);
-      if (port !== 0) expect(channel(domain, port)).to.include({ state: ECS_VIRQ, number: virq, vcpu: vcpu.vcpuId });
-    }
-  }
-}
-
-/** Every lock free, every link matched by its other half, every count right. */
-function checkMachine(hypervisor: Hypervisor): void {
-  for (const domain of hypervisor.domains) {
-    checkDomain(hypervisor, domain);
-    checkSlots(domain);
-  }
+/** Everything fits together, and nobody polls. */
+function expectAtRest(hypervisor: Hypervisor): void {
+  expectWhole(hypervisor);
+  for (const { state } of hypervisor.domains) expect(state.read32(DOMAIN_POLL_MASK)).to.equal(0);
 }
 
 describe('hypercalls on several threads', () => {
@@ -145,7 +81,7 @@ describe('hypercalls on several threads', () => {
       hypervisor,
       vcpus.map((vcpu) => ({ ...vcpu, role: 'storm', rounds: 20_000 * SCALE }) as const),
     );
-    checkMachine(hypervisor);
+    expectAtRest(hypervisor);
     for (const { results } of reports) {
       const kinds = Object.keys(results).map(Number);
       expect(kinds.filter((result) => ![0, -16, -17, -22, -28].includes(result))).to.deep.equal([]);
@@ -157,14 +93,14 @@ describe('hypercalls on several threads', () => {
     const hypervisor = machineOf();
     const parts = [1, 2].map((domainId) => ({ domainId, vcpuId: 0, role: 'connect', rounds: 3000 * SCALE }) as const);
     await run(hypervisor, parts);
-    checkMachine(hypervisor);
+    expectAtRest(hypervisor);
   });
 
   it('never deliver a VIRQ to a port that was closed and bound to something else', async () => {
     const hypervisor = machineOf();
     const parts = [0, 1].map((vcpuId) => ({ domainId: 1, vcpuId, role: 'virq', rounds: 20_000 * SCALE }) as const);
     await run(hypervisor, parts);
-    checkMachine(hypervisor);
+    expectAtRest(hypervisor);
   });
 
   for (const waitBy of ['block', 'poll'] as const) {
@@ -181,7 +117,7 @@ describe('hypercalls on several threads', () => {
         { domainId: 1, vcpuId: 1, role: 'server', rounds, port: 1, waitBy },
       ]);
       expect(reports.map((report) => report.rounds)).to.deep.equal([rounds, rounds]);
-      checkMachine(hypervisor);
+      expectAtRest(hypervisor);
     });
   }
 });
