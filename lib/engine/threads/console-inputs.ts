@@ -11,21 +11,25 @@ import type { RunOptions } from './run-options';
 export class ConsoleInputs {
   private readonly pumps: readonly InputPump[];
 
-  /** @param domains - the toolstack's views of them all */
+  /**
+   * @param domains - the toolstack's views of them all
+   * @param attempt - does work that takes locks of the hypervisor
+   */
   constructor(
     plan: MachinePlan,
     hypervisor: Hypervisor,
     domains: Readonly<Record<string, ToolstackDomain>>,
+    attempt: (work: () => void) => boolean,
     { input, consoleInput = {} }: Pick<RunOptions, 'input' | 'consoleInput'>,
   ) {
     // Without a domain that may read the hypervisor's console nobody would ever take the input.
     const listens = plan.domains.some(({ config }) => config.privileged && config.id !== SERVICES_DOMAIN_ID);
-    const pumps = listens ? [new InputPump(new SerialConsole(hypervisor), input)] : [];
+    const pumps = listens ? [new InputPump(new SerialConsole(hypervisor), attempt, input)] : [];
     for (const [index, console] of hostConsoles(plan.services, domains).entries()) {
       const own = consoleInput[console.name];
       // Input for whoever listens that ends without a byte (no terminal, or /dev/null): nobody was there.
       const shared = index === 0 && !listens ? input : undefined;
-      pumps.push(new InputPump(console, own ?? shared, own === undefined ? console.scripted : ''));
+      pumps.push(new InputPump(console, attempt, own ?? shared, own === undefined ? console.scripted : ''));
     }
     this.pumps = pumps;
   }

@@ -16,6 +16,11 @@ const HARDWARE_GRACE_MS = 400;
 
 /** Called on the main thread. */
 export interface CrewEvents {
+  /**
+   * A thread has gone without finishing its task.
+   * @param domain - whose vCPU it ran, if it was one's
+   */
+  threadGone(row: number, domain?: DomainRun): void;
   /** A vCPU's thread has ended, one way or the other; the domain knows how. */
   vcpuEnded(domain: DomainRun): void;
   deviceFailed(name: string, error: ErrorData): void;
@@ -54,6 +59,7 @@ export class Crew {
     const done = this.launch('timer', task).then(
       () => {},
       (error: unknown) => {
+        this.events.threadGone(task.row);
         if (!this.terminated.has(task.row)) this.events.timerFailed(toError(error));
       },
     );
@@ -83,10 +89,16 @@ export class Crew {
     await Promise.all([...this.terminations, ...running.map(([, done]) => done)]);
   }
 
-  private launch(role: ThreadRole, task: MachineTask): Promise<unknown> {
+  /** Runs a thread's task. Rejects if the thread ends before the task does, when it has gone. */
+  private async launch(role: ThreadRole, task: MachineTask): Promise<unknown> {
     const controller = new AbortController();
     this.controllers.set(task.row, controller);
-    return this.pool.run(role, task, controller.signal);
+    try {
+      return await this.pool.run(role, task, controller.signal);
+    } catch (error) {
+      await this.pool.gone(this.host.machine.control.threadOf(task.row));
+      throw error;
+    }
   }
 
   private terminateRow(row: number): void {
@@ -101,7 +113,10 @@ export class Crew {
     this.launch('vcpu', this.host.vcpuTask(domain, vcpu))
       .then(
         (outcome) => domain.settle(vcpu, outcome as VcpuOutcome),
-        (error) => domain.lose(vcpu, error),
+        (error) => {
+          domain.lose(vcpu, error);
+          this.events.threadGone(domain.slot(vcpu), domain);
+        },
       )
       .finally(() => this.events.vcpuEnded(domain));
   }
@@ -110,7 +125,10 @@ export class Crew {
     this.devicesRunning++;
     const task = this.host.deviceTask(name, index);
     const done = this.launch('device', task)
-      .catch((error): DeviceOutcome => ({ kind: 'failed', error: errorData(toError(error)) }))
+      .catch((error): DeviceOutcome => {
+        this.events.threadGone(task.row);
+        return { kind: 'failed', error: errorData(toError(error)) };
+      })
       .then((outcome) => {
         this.devicesRunning--;
         const ended = outcome as DeviceOutcome;

@@ -58,7 +58,10 @@ export abstract class GuestThread {
 
   /** Sleeps until the vCPU may run. */
   protected deschedule(): void {
+    // A hypercall that sleeps holds no lock and has left nothing half done.
+    this.meter.leaveHypervisor();
     this.parking.waitUntilRunnable();
+    this.meter.enterHypervisor();
     this.meter.countWake();
     this.leaveIfStopped();
   }

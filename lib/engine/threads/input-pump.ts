@@ -20,9 +20,13 @@ export class InputPump {
   private done = false;
   private cancelWait: (() => void) | undefined;
 
-  /** @param ifSilent - fed instead if the input ends without a byte */
+  /**
+   * @param attempt - does work that takes locks of the hypervisor; what was given up half-way is not repeated
+   * @param ifSilent - fed instead if the input ends without a byte
+   */
   constructor(
     private readonly sink: InputSink,
+    private readonly attempt: (work: () => void) => boolean,
     private readonly input: ConsoleInput = '',
     private readonly ifSilent = '',
   ) {
@@ -63,7 +67,8 @@ export class InputPump {
     let start = 0;
     while (start < bytes.length && !this.stopped) {
       const end = Math.min(start + this.sink.room(), bytes.length);
-      if (end > start) this.sink.put(bytes.subarray(start, end));
+      const portion = bytes.subarray(start, end);
+      if (portion.length > 0) this.attempt(() => this.sink.put(portion));
       start = end;
       if (start < bytes.length) await this.wait();
     }

@@ -38,6 +38,8 @@ export class MachineHost {
   readonly vcpus: number;
   /** Present if the run is recorded. */
   readonly record: RecordKeeper | undefined;
+  /** Row of the main thread. */
+  readonly ownRow: number;
   private readonly common: Omit<TimerTask, 'row'>;
 
   constructor(
@@ -50,7 +52,7 @@ export class MachineHost {
     this.vcpus = configs.reduce((sum, config) => sum + config.vcpus, 0);
     this.deviceNames = Object.keys(plan.scenario.devices ?? {});
     // Rows of the table of events: the vCPUs, the timer thread, the devices, the main thread.
-    const lastRow = this.vcpus + 1 + this.deviceNames.length;
+    this.ownRow = this.vcpus + 1 + this.deviceNames.length;
     this.record = options.record === undefined ? undefined : new RecordKeeper(plan, options.record);
     this.common = {
       runId: this.runId,
@@ -59,12 +61,12 @@ export class MachineHost {
         wallclockSec: Math.floor(wallclockMs / 1000),
         wallclockNsec: (wallclockMs % 1000) * 1e6,
       }),
-      control: createControlBuffers({ vcpus: this.vcpus, domains: configs.length, threads: lastRow + 1 }),
+      control: createControlBuffers({ vcpus: this.vcpus, domains: configs.length, threads: this.ownRow + 1 }),
       output: this.output,
       originNs: monotonicNs(),
       ...(this.record === undefined ? {} : { record: this.record.log }),
     };
-    this.machine = new MachineThread({ ...this.common, row: lastRow }, undefined, openPatientMemory);
+    this.machine = new MachineThread({ ...this.common, row: this.ownRow }, undefined, openPatientMemory);
     this.machine.control.planTimer(Number.POSITIVE_INFINITY);
     this.domains = plan.domains.map((domain, index) => new DomainRun(index, domain, this.machine));
     const { hypervisor } = this.machine;

@@ -9,7 +9,7 @@
  * run is over when its threads have gone.
  */
 import { SHUTDOWN_crash } from '../../abi';
-import { StuckLockError } from '../../memory/patient-memory';
+import type { HvDomain } from '../../hypervisor/machine';
 import { toError } from '../errors';
 import type { MachinePlan } from '../machine-plan';
 import {
@@ -22,6 +22,7 @@ import {
 } from '../run-result';
 import type { ScenarioSource } from '../scenario-source';
 import { checkContext } from '../toolstack';
+import { Aftermath } from './aftermath';
 import { ConsoleInputs } from './console-inputs';
 import { Crew, type CrewEvents } from './crew';
 import { areAsleep, describeSleepers, isDeadlocked } from './deadlock';
@@ -52,6 +53,7 @@ const DAEMON_LOOK_INTERVAL_MS = 1;
 export class MachineRun implements CrewEvents {
   private readonly host: MachineHost;
   private readonly crew: Crew;
+  private readonly aftermath: Aftermath;
   private readonly output: OutputReader;
   private readonly input: ConsoleInputs;
   private readonly watchdog: Watchdog;
@@ -77,8 +79,11 @@ export class MachineRun implements CrewEvents {
   ) {
     this.host = new MachineHost(plan, source, options);
     this.crew = new Crew(this.host, pool, this);
+    const living = (): HvDomain[] => this.host.domains.flatMap((each) => (each.settled ? [] : [each.domain]));
+    this.aftermath = new Aftermath(this.host.machine, this.host.ownRow, living);
     this.output = new OutputReader(this.host, options);
-    this.input = new ConsoleInputs(plan, this.host.machine.hypervisor, this.host.views, options);
+    const attempt = (work: () => void): boolean => this.aftermath.attempt(work);
+    this.input = new ConsoleInputs(plan, this.host.machine.hypervisor, this.host.views, attempt, options);
     this.watchdog = new Watchdog(this.host.machine, options.watchdogMs);
     this.postMortem = new PostMortem(this.host);
     this.over = new Promise((resolve) => {
@@ -91,7 +96,7 @@ export class MachineRun implements CrewEvents {
     this.host.setUp();
     const { signal } = this.options;
     const abort = (): void => this.abort('aborted');
-    const look = setInterval(() => this.look(), LOOK_INTERVAL_MS);
+    const look = setInterval(() => this.aftermath.attempt(() => this.look()), LOOK_INTERVAL_MS);
     signal?.addEventListener('abort', abort, { once: true });
     this.pool.listen(this.host.runId, () => this.onNews());
     try {
@@ -102,6 +107,7 @@ export class MachineRun implements CrewEvents {
       await this.over;
       this.input.stop();
       await this.crew.dismiss();
+      this.aftermath.finish();
     } finally {
       clearInterval(look);
       clearInterval(this.daemonLook);
@@ -120,13 +126,20 @@ export class MachineRun implements CrewEvents {
     return this.recorded;
   }
 
+  threadGone(row: number, domain?: DomainRun): void {
+    // What it holds is told as it was left.
+    if (domain !== undefined) this.postMortem.threadGone(domain);
+    this.aftermath.threadGone(row, domain?.index);
+  }
+
   vcpuEnded(domain: DomainRun): void {
     if (!domain.settled || this.ended.includes(domain)) return;
     this.drain();
     this.ended.push(domain);
     this.host.machine.clearStopMarks(domain.index);
-    this.postMortem.settled(domain);
-    this.announceEnd(domain);
+    this.postMortem.threadGone(domain);
+    this.aftermath.soon(() => this.announceEnd(domain));
+    this.aftermath.domainEnded(domain.domain);
     if (this.ended.length === this.host.domains.length) this.finish();
     else this.seeDaemonsOut();
   }
@@ -142,8 +155,8 @@ export class MachineRun implements CrewEvents {
       for (const daemon of daemons) daemon.end(causeWord(Cause.STOPPED));
       clearInterval(this.daemonLook);
     };
-    this.daemonLook = setInterval(look, DAEMON_LOOK_INTERVAL_MS);
-    look();
+    this.daemonLook = setInterval(() => this.aftermath.attempt(look), DAEMON_LOOK_INTERVAL_MS);
+    this.aftermath.attempt(look);
   }
 
   deviceFailed(name: string, error: ErrorData): void {
@@ -173,13 +186,8 @@ export class MachineRun implements CrewEvents {
   private announceEnd(domain: DomainRun): void {
     const { sched } = this.host.machine.hypervisor;
     if (domain.exit().reason === 'completed') return;
-    try {
-      sched.shutdownDomain(domain.domain, SHUTDOWN_crash);
-      sched.finaliseShutdown(domain.domain);
-    } catch (error) {
-      // A thread was ended while it held one of the locks: the news cannot be brought.
-      if (!(error instanceof StuckLockError)) throw error;
-    }
+    sched.shutdownDomain(domain.domain, SHUTDOWN_crash);
+    sched.finaliseShutdown(domain.domain);
   }
 
   /** A thread has armed the first timer, or has written something. */
@@ -243,12 +251,7 @@ export class MachineRun implements CrewEvents {
   private calibrate(nowMs: number): void {
     if (nowMs - this.lastCalibrationMs < CALIBRATION_INTERVAL_MS) return;
     this.lastCalibrationMs = nowMs;
-    try {
-      this.host.machine.hypervisor.time.calibrate();
-    } catch (error) {
-      // A thread was ended while it read the machine's time: the last calibration stays.
-      if (!(error instanceof StuckLockError)) throw error;
-    }
+    this.host.machine.hypervisor.time.calibrate();
   }
 
   private reportProgress(nowMs: number): void {

@@ -31,6 +31,8 @@ const pools = new Map<string, WorkerPool>();
 export class WorkerPool {
   private readonly piscina: Piscina;
   private readonly listeners = new Map<string, () => void>();
+  /** By thread id, as long as the thread exists. */
+  private readonly workers = new Map<number, Worker>();
   /** Why no thread can be started. */
   private broken: Error | undefined;
 
@@ -50,6 +52,8 @@ export class WorkerPool {
       recordTiming: false,
     });
     this.piscina.on('message', (runId: unknown) => this.listeners.get(String(runId))?.());
+    // A thread is ready before it gets its first task.
+    this.piscina.on('workerCreate', () => this.keepTrack());
     this.piscina.on('error', (error: Error) => this.giveUp(error));
   }
 
@@ -86,6 +90,21 @@ export class WorkerPool {
     });
   }
 
+  /** Resolves when the thread makes no further access to memory: at once if there is none with that id. */
+  async gone(threadId: number): Promise<void> {
+    const worker = this.workers.get(threadId);
+    if (worker !== undefined) await once(worker, 'exit');
+  }
+
+  private keepTrack(): void {
+    for (const worker of this.piscina.threads) {
+      const { threadId } = worker;
+      if (this.workers.has(threadId)) continue;
+      this.workers.set(threadId, worker);
+      worker.once('exit', () => this.workers.delete(threadId));
+    }
+  }
+
   /** A thread failed outside any task, so it could not start: none of the tasks still queued would fare better. */
   private giveUp(error: Error): void {
     this.broken ??= error;
@@ -98,7 +117,7 @@ export class WorkerPool {
    * @param controller - whose signal the task was given
    */
   async terminate(threadId: number, controller: AbortController): Promise<void> {
-    const worker: Worker | undefined = this.piscina.threads.find((each) => each.threadId === threadId);
+    const worker = this.workers.get(threadId);
     if (worker === undefined) return;
     const gone = once(worker, 'exit');
     controller.abort();

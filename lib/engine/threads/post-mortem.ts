@@ -1,8 +1,8 @@
 /**
  * The state of a run's domains when one of them ends badly.
  *
- * When the main thread finds the reason itself (deadlock, hang, abort) it looks before the vCPUs are told to leave; else when all
- * have left, which changes nothing but runstates.
+ * When the main thread finds the reason itself (deadlock, hang, abort) it looks before the vCPUs are told to leave; when a thread
+ * was lost, before what it has left behind is cleared away; else when all have left, which changes nothing but runstates.
  */
 import { isBadExit, type RunResult } from '../run-result';
 import { makeDump } from '../snapshot/dump';
@@ -32,8 +32,8 @@ export class PostMortem {
     this.states[index] = summarise(seen ?? this.onlooker.domain(index));
   }
 
-  /** The domain's threads have gone. */
-  settled(domain: DomainRun): void {
+  /** One of the domain's threads has gone, or all have. */
+  threadGone(domain: DomainRun): void {
     if (isBadExit(domain.exit())) this.look(domain);
   }
 
