@@ -124,6 +124,13 @@ describe('the layers', () => {
     const users = deterministic.filter((file) => importsOf(file).some((module) => module.startsWith('node:')));
     expect(users.map(({ name }) => name)).to.deep.equal([]);
   });
+
+  it('which event-channel ABI a domain uses is asked where it is chosen, and by those who look on', () => {
+    const asking = /^lib\/hypervisor\/(state-layout|port-ops|fifo-control|port-view)\.ts$/;
+    expect(
+      findIn(ours, /\bDOMAIN_EVTCHN_FIFO\b/, code).filter((place) => !asking.test(place.replace(/:.*/, ''))),
+    ).to.deep.equal([]);
+  });
 });
 
 describe('the sources', () => {

@@ -23,7 +23,6 @@ import { noObserver, PauseFlag, type Platform } from './platform';
 import {
   CHANNEL_BYTES,
   CHANNEL_STATE,
-  DOMAIN_EVTCHN_FIFO,
   DOMAIN_VALID_EVTCHNS,
   EVTCHNS_PER_BUCKET,
   MACHINE_WC_NSEC,
@@ -79,10 +78,9 @@ export function resetMachine(hypervisor: { readonly image: MachineImage }): void
   for (const domain of machine.domains) {
     const image = machine.image.domains[domain.index] as DomainImage;
     clear(image.guest, 0, image.guest.byteLength);
-    const usesFifo = domain.state.read32(DOMAIN_EVTCHN_FIFO) !== 0;
     const used = domain.channelsAddress + domain.state.read32(DOMAIN_VALID_EVTCHNS) * CHANNEL_BYTES;
     clear(image.private, 0, Math.min(used, domain.fifoAddress));
-    if (usesFifo) clear(image.private, domain.fifoAddress, image.private.byteLength);
+    clear(image.private, domain.fifoAddress, image.private.byteLength);
   }
   initialiseMachine(hypervisor);
 }

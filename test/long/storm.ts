@@ -4,6 +4,7 @@
  * edge is handled once; and what was sent is found by some handler.
  */
 import path from 'node:path';
+import type { RunResult } from '../../lib/engine/run-result';
 import { run } from '../../lib/engine/threads';
 import { EVENT_ABIS, type EventAbi } from '../../lib/guest/vcpu';
 import type { Campaign, CampaignOptions, Figures } from './campaign';
@@ -45,11 +46,11 @@ export function stormCampaign(scenario: string, describe: string): Campaign {
   };
 }
 
-/** Runs it once, and throws unless everything adds up. */
+/** Runs it once. @throws Error unless everything adds up */
 async function storm(scenario: string, events: EventAbi, options: CampaignOptions): Promise<Counts> {
   const { scale, seed, seconds = DEFAULT_SECONDS, signal } = options;
   const long = scale === 'long';
-  const { domains, failure } = await run(path.join(__dirname, 'scenarios', `${scenario}.ts`), {
+  const result = await run(path.join(__dirname, 'scenarios', `${scenario}.ts`), {
     events,
     seed,
     signal,
@@ -57,7 +58,11 @@ async function storm(scenario: string, events: EventAbi, options: CampaignOption
     watchdogMs: (seconds + SECONDS_TO_BOOT) * 1000,
     ...(long ? { args: { seconds: seconds / EVENT_ABIS.length } } : {}),
   });
-  if (signal.aborted) return NOTHING;
+  return signal.aborted ? NOTHING : addUp(result, events);
+}
+
+/** The counts of all vCPUs of the only domain. @throws Error unless everything adds up */
+export function addUp({ domains, failure }: RunResult, events: EventAbi): Counts {
   if (failure !== null) throw new Error(`${events}: ${failure.message}`);
   let total = NOTHING;
   for (const { id, events: edges, result } of domains[0]?.vcpus ?? []) {
