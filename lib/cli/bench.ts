@@ -5,6 +5,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { shutdownPool } from '../engine/threads';
 import { boot } from './bench/boot';
+import { control } from './bench/control';
 import { scan, send, throughput } from './bench/events';
 import { explore } from './bench/explore';
 import { fifo } from './bench/fifo';
@@ -32,6 +33,7 @@ const GROUPS: readonly BenchGroup[] = [
   stress,
   chaos,
   reconstruct,
+  control,
 ];
 
 const INTERRUPTED = 130;

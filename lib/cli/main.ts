@@ -9,6 +9,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError } from 'commander';
 import { ScenarioError } from '../engine/errors';
+import { ControlError } from '../engine/monitor/socket-path';
 import { registerBench } from './bench';
 import { registerConsole } from './console';
 import { registerExamples } from './examples';
@@ -16,10 +17,12 @@ import { registerExplore } from './explore';
 import { registerInspect } from './inspect';
 import { registerLayout } from './layout';
 import { packageVersion } from './package-root';
+import { registerPs } from './ps';
 import { registerReplay } from './replay';
 import { registerRun } from './run';
 import { registerStress } from './stress';
 import { exitOnClosedPipe } from './terminal';
+import { registerTop } from './top';
 import { registerTour } from './tour';
 import { UsageError } from './usage-error';
 
@@ -46,6 +49,8 @@ export function createProgram(): Command {
   registerExplore(program);
   registerReplay(program);
   registerInspect(program);
+  registerPs(program);
+  registerTop(program);
   registerLayout(program);
   registerExamples(program);
   registerBench(program);
@@ -63,7 +68,12 @@ function oneLine(message: string): string {
 
 /** What the user can mend: usage, or a scenario that cannot be used. */
 function isBadInput(error: unknown): error is Error {
-  return error instanceof CommanderError || error instanceof UsageError || error instanceof ScenarioError;
+  return (
+    error instanceof CommanderError ||
+    error instanceof UsageError ||
+    error instanceof ScenarioError ||
+    error instanceof ControlError
+  );
 }
 
 /** Runs the command; the status goes to process.exitCode, so that output is not cut off. */

@@ -35,6 +35,7 @@ const INTERRUPTED = 130;
 const PROGRESS_AFTER_MS = 2000;
 
 interface RunCommandOptions extends ScenarioOptions, PictureFiles, DumpOption {
+  readonly control?: string;
   readonly engine: 'threads' | (typeof RUN_ONCE_ENGINES)[number];
   readonly seed?: number;
   readonly watchdog?: number;
@@ -59,6 +60,7 @@ export function registerRun(program: Command): void {
     )
     .option('--watchdog <ms>', 'longest silence of a running guest, 0 for no limit', integerFrom(0))
     .option('--memory <mb>', 'heap of each vCPU in MiB', integerFrom(8))
+    .option('--control <socket>', 'make a socket at which upcall ps and upcall top show the run')
     .option('--wait', 'when every vCPU is blocked for good, wait instead of reporting a deadlock')
     .option(
       '--record [n]',
@@ -142,7 +144,7 @@ async function runStepwise(
   progress: ProgressLine,
   common: Pick<RunOptions, 'signal' | 'onDump'>,
 ): Promise<Ran> {
-  for (const option of ['memory', 'wait', 'record'] as const) {
+  for (const option of ['memory', 'wait', 'record', 'control'] as const) {
     if (options[option] !== undefined)
       throw new UsageError(`--${option} goes with --engine threads, not with ${engine}`);
   }
@@ -163,7 +165,8 @@ async function runStepwise(
   return wantsPictures(options) ? await runOnceTraced(file, all) : { result: await runOnce(file, all), token: null };
 }
 
-function runOptions({ vcpus, abi, events, args, seed, watchdog, memory, wait }: RunCommandOptions): RunOptions {
+function runOptions(options: RunCommandOptions): RunOptions {
+  const { vcpus, abi, events, args, seed, watchdog, memory, wait, control } = options;
   return {
     ...(vcpus === undefined ? {} : { vcpus }),
     ...(abi === undefined ? {} : { abi }),
@@ -172,6 +175,7 @@ function runOptions({ vcpus, abi, events, args, seed, watchdog, memory, wait }: 
     ...(seed === undefined ? {} : { seed }),
     ...(watchdog === undefined ? {} : { watchdogMs: watchdog }),
     ...(memory === undefined ? {} : { memoryLimitMb: memory }),
+    ...(control === undefined ? {} : { control }),
     onDeadlock: wait ? 'wait' : 'exit',
     // Guests that may read the console get ours.
     input: process.stdin.isTTY ? typed(process.stdin) : process.stdin,

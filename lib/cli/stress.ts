@@ -28,6 +28,7 @@ interface StressCommandOptions extends ScenarioOptions, DumpOption {
   readonly watchdog?: number;
   readonly memory?: number;
   readonly reconstruct?: boolean;
+  readonly control?: string;
   readonly json?: boolean;
 }
 
@@ -44,6 +45,7 @@ export function registerStress(program: Command): void {
     .option('--max-failures <n>', 'go on until so many iterations have failed; default 1', integerFrom(1))
     .option('--watchdog <ms>', 'longest time an iteration may take', integerFrom(1))
     .option('--memory <mb>', 'heap of each thread in MiB', integerFrom(8))
+    .option('--control <socket>', 'make a socket at which upcall ps and upcall top show the machine')
     .option('--no-reconstruct', 'do not search for a schedule that fails the same way')
     .option('--json', 'print the result as one JSON object')
     .action((scenario: string, options: StressCommandOptions) => stressCommand(scenario, options));

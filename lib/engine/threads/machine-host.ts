@@ -18,6 +18,7 @@ import { monotonicNs } from './clock';
 import { createControlBuffers } from './control';
 import type { DeviceTask } from './device-thread';
 import { DomainRun } from './domain-run';
+import { createEdgeTable } from './edges';
 import { MachineThread } from './machine-thread';
 import { createOutputRing } from './output-ring';
 import { RecordKeeper } from './record/recording';
@@ -62,6 +63,7 @@ export class MachineHost {
         wallclockNsec: (wallclockMs % 1000) * 1e6,
       }),
       control: createControlBuffers({ vcpus: this.vcpus, domains: configs.length, threads: this.ownRow + 1 }),
+      ...(options.control === undefined ? {} : { edges: createEdgeTable(configs, this.ownRow + 1) }),
       output: this.output,
       originNs: monotonicNs(),
       ...(this.record === undefined ? {} : { record: this.record.log }),

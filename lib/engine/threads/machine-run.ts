@@ -12,6 +12,7 @@ import { SHUTDOWN_crash } from '../../abi';
 import type { HvDomain } from '../../hypervisor/machine';
 import { toError } from '../errors';
 import type { MachinePlan } from '../machine-plan';
+import { MonitorServer } from '../monitor/server';
 import {
   type DomainExit,
   type ErrorData,
@@ -29,6 +30,7 @@ import { areAsleep, describeSleepers, isDeadlocked } from './deadlock';
 import type { DomainRun } from './domain-run';
 import { Cause, causeWord } from './exits';
 import { MachineHost } from './machine-host';
+import { reportSource } from './monitoring';
 import { OutputReader } from './output-reader';
 import type { WorkerPool } from './pool';
 import { PostMortem } from './post-mortem';
@@ -91,8 +93,34 @@ export class MachineRun implements CrewEvents {
     });
   }
 
-  /** Boots the machine and runs it to its end. Settles in every case; rejects only if set-up or a callback throws. */
+  /**
+   * Boots the machine and runs it to its end. Settles in every case; rejects only if set-up or a callback throws, or the control
+   * socket cannot be made: nothing has been started then.
+   */
   async execute(): Promise<RunResult> {
+    const monitor = await this.serveControl();
+    let end = 'it was given up';
+    try {
+      const result = await this.runToEnd();
+      end = result.failure === null ? 'it held' : `it failed (${result.failure.kind})`;
+      return result;
+    } finally {
+      await monitor?.close(end);
+    }
+  }
+
+  private async serveControl(): Promise<MonitorServer | undefined> {
+    const { plan, host, options } = this;
+    if (options.control === undefined) return undefined;
+    const { machine, startMs } = host;
+    const { seed } = options;
+    return await MonitorServer.listen(
+      options.control,
+      reportSource({ plan, machine, engine: 'threads', seed, startMs }),
+    );
+  }
+
+  private async runToEnd(): Promise<RunResult> {
     this.host.setUp();
     const { signal } = this.options;
     const abort = (): void => this.abort('aborted');

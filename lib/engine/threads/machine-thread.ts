@@ -12,6 +12,7 @@ import { LockHolder } from '../../memory/lock-words';
 import type { LockableMemory } from '../../memory/memory';
 import { SystemClock } from './clock';
 import { Control, type ControlBuffers } from './control';
+import { EdgeTable } from './edges';
 import { Cause, causeWord } from './exits';
 import { OutputRing, RecordKind } from './output-ring';
 import { regionOf, TimedRecorder } from './record/access-log';
@@ -26,6 +27,8 @@ export interface MachineTask {
   readonly runId: string;
   readonly image: MachineImage;
   readonly control: ControlBuffers;
+  /** See edges.ts. Absent: nobody looks. */
+  readonly edges?: SharedArrayBuffer;
   /** Absent: nobody listens. */
   readonly output?: SharedArrayBuffer;
   /** System time 0 on the process-wide monotonic clock. */
@@ -210,20 +213,40 @@ export class MachineThread {
     };
   }
 
+  /** Edges by port, where they are counted. */
+  edgeTable(): EdgeTable | undefined {
+    const { edges, image, row } = this.task;
+    if (edges === undefined) return undefined;
+    return new EdgeTable(
+      edges,
+      image.domains.map(({ config }) => config),
+      row,
+    );
+  }
+
   private observer(): Observer {
     const { control } = this;
     const { row } = this.task;
+    const table = this.edgeTable();
     const slotsById: number[] = [];
     for (const [index, { config }] of this.task.image.domains.entries()) {
       slotsById[config.id] = this.firstSlot[index] as number;
     }
+    const unseen = { kicked() {}, woken() {}, xenConsumer() {} };
+    if (table === undefined) {
+      return {
+        ...unseen,
+        raised(domainId, vcpuId) {
+          control.countEvent(row, (slotsById[domainId] as number) + vcpuId);
+        },
+      };
+    }
     return {
-      kicked() {},
-      woken() {},
-      raised(domainId, vcpuId) {
+      ...unseen,
+      raised(domainId, vcpuId, port) {
         control.countEvent(row, (slotsById[domainId] as number) + vcpuId);
+        table.count(domainId, port);
       },
-      xenConsumer() {},
     };
   }
 }

@@ -72,6 +72,10 @@ export interface RunOptions extends ScenarioOptions {
   readonly onConsole?: (line: OutputLine) => void;
   /** Each line of vcpu.log and device.log. */
   readonly onLog?: (line: OutputLine) => void;
+  /**
+   * Path of a socket to make: while the run goes on, `upcall ps` and `upcall top` show its domains there. See monitor/README.md.
+   */
+  readonly control?: string;
   /** Called once if the run fails: the machine's state when the first domain ended badly. */
   readonly onDump?: (dump: Dump) => void;
   /** Called about twice a second while the guests run. */

@@ -35,6 +35,8 @@ export interface StressOptions extends ScenarioOptions {
   readonly memoryLimitMb?: number;
   /** Ends the stress; the result tells what is known by then. */
   readonly signal?: AbortSignal;
+  /** Path of a socket to make: while the stress goes on, `upcall ps` and `upcall top` show its domains there. */
+  readonly control?: string;
   /** Called about twice a second. */
   readonly onProgress?: (progress: StressProgress) => void;
 }

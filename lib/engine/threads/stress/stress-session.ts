@@ -10,11 +10,13 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { toError } from '../../errors';
 import { typeScripts } from '../../host-consoles';
 import type { DomainPlan, MachinePlan } from '../../machine-plan';
+import type { ReportSource } from '../../monitor/server';
 import { errorData } from '../../run-result';
 import type { ScenarioSource } from '../../scenario-source';
 import type { DomainSnapshot } from '../../snapshot/schema';
 import { Cause, causeWord } from '../exits';
 import { MachineHost } from '../machine-host';
+import { reportSource } from '../monitoring';
 import { MachineOnlooker } from '../onlooking';
 import type { StressRole, WorkerPool } from '../pool';
 import { createAccessLog, readAccessLogs } from '../record/access-log';
@@ -103,6 +105,18 @@ export class StressSession {
 
   get failures(): readonly StressFailure[] {
     return this.findings.failures;
+  }
+
+  /** What its machine tells on a control socket. */
+  reportSource(): ReportSource {
+    const { plan, machine, host, options } = this;
+    const iterations = () => this.iterations + this.earlier.iterations;
+    const { seed } = options;
+    const source = reportSource({ plan, machine, engine: 'stress', seed, startMs: host.startMs, iterations });
+    return (channels) => {
+      this.setClock();
+      return source(channels);
+    };
   }
 
   /** Ends the session when the iteration that runs is over. */
@@ -265,11 +279,15 @@ export class StressSession {
     });
   }
 
-  /** Its clock begins anew with each iteration. */
   private domainsNow(): DomainSnapshot[] {
+    this.setClock();
+    return this.onlooker.all();
+  }
+
+  /** The machine's clock begins anew with each iteration. */
+  private setClock(): void {
     const { clock, words } = this.machine;
     clock.restart(words.originNs);
-    return this.onlooker.all();
   }
 
   /** The cause goes to the first domain that has a vCPU at work, daemons last, and with it the iteration ends. */

@@ -1,5 +1,6 @@
 /** `stress` on worker threads: session after session until something fails, the time is up, or there were enough. */
 import { type MachinePlan, planMachine } from '../../machine-plan';
+import { MonitorServer, type ReportSource } from '../../monitor/server';
 import type { ScenarioSource } from '../../scenario-source';
 import { WorkerPool } from '../pool';
 import type { CheckedStressOptions, StressFailure, StressProgress, StressRunResult } from './options';
@@ -32,6 +33,8 @@ class Stress {
   private iterations = 0;
   private session: StressSession | undefined;
   private stopped = false;
+  private monitor: MonitorServer | undefined;
+  private newest: ReportSource | undefined;
   private callbackError: { readonly thrown: unknown } | undefined;
 
   constructor(
@@ -50,6 +53,7 @@ class Stress {
     try {
       while (!this.enough()) await this.runSession();
     } finally {
+      await this.monitor?.close(`${this.iterations} iterations, ${this.failures.length} failed`);
       clearInterval(progress);
       clearTimeout(time);
       options.signal?.removeEventListener('abort', stop);
@@ -64,12 +68,22 @@ class Stress {
     const session = new StressSession(this.plan, this.source, pool, this.options, earlier);
     this.session = session;
     try {
+      await this.serveControl(session);
       await session.run();
     } finally {
       this.session = undefined;
       this.iterations += session.iterations;
       this.failures.push(...session.failures);
     }
+  }
+
+  /** The socket outlives its sessions, and tells of the newest one. */
+  private async serveControl(session: StressSession): Promise<void> {
+    const { control } = this.options;
+    if (control === undefined) return;
+    const first = session.reportSource();
+    this.newest = first;
+    this.monitor ??= await MonitorServer.listen(control, (channels) => (this.newest ?? first)(channels));
   }
 
   private enough(): boolean {
