@@ -125,8 +125,8 @@ describe('the layers', () => {
     expect(users.map(({ name }) => name)).to.deep.equal([]);
   });
 
-  it('which event-channel ABI a domain uses is asked where it is chosen, and by those who look on', () => {
-    const asking = /^lib\/hypervisor\/(state-layout|port-ops|fifo-control|port-view)\.ts$/;
+  it('which event-channel ABI a domain uses is asked where it is chosen, made whole, and by those who look on', () => {
+    const asking = /^lib\/hypervisor\/(state-layout|port-ops|fifo-control|port-view|recovery)\.ts$/;
     expect(
       findIn(ours, /\bDOMAIN_EVTCHN_FIFO\b/, code).filter((place) => !asking.test(place.replace(/:.*/, ''))),
     ).to.deep.equal([]);
