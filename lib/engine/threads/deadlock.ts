@@ -3,6 +3,9 @@
  * and no device or console input is left. This is how a lost wake-up shows in a free run. Daemon domains have to be asleep
  * too, but that they alone are is no deadlock: they wait for work.
  *
+ * Blocked is who has the flag and whose thread sleeps. The flag alone does not do: SCHEDOP_block and SCHEDOP_poll set it before they
+ * look whether there is something to sleep for, and VCPUOP_down before the vCPU's own thread has noticed.
+ *
  * The states are read one after the other, so two looks are taken. A vCPU that is blocked in both, having been woken
  * no more often in the second than in the first, was blocked all the time in between (it counts a wake-up before
  * it sets its blocked flag again); if that holds for all of them there was an instant at which all were. Between the
@@ -14,7 +17,7 @@ import { PauseFlag } from '../../hypervisor/platform';
 import type { DomainRun } from './domain-run';
 import type { MachineThread } from './machine-thread';
 
-const { BLOCKED, DOWN, STOP } = PauseFlag;
+const { BLOCKED, DOWN, PARKED, STOP } = PauseFlag;
 
 /** What is looked at of a domain. */
 export interface WatchedDomain {
@@ -78,7 +81,8 @@ function wakeCounts(
       const slot = machine.slotOf(each.index, vcpu.vcpuId);
       const flags = pauseFlags(vcpu);
       if ((flags & STOP) !== 0) return undefined;
-      if ((flags & (BLOCKED | DOWN)) === 0 && !sleepsInGuest(slot, vcpu)) return undefined;
+      const sleeps = (flags & (BLOCKED | DOWN)) !== 0 && (flags & PARKED) !== 0;
+      if (!sleeps && !sleepsInGuest(slot, vcpu)) return undefined;
       counts.push(machine.control.wakes(slot));
     }
   }
