@@ -18,6 +18,8 @@ const SHORT_MS = 150;
 const LONG_MS = 500;
 /** A vCPU that is in one hypercall for longer hangs, however slow the machine. */
 const WATCHDOG_MS = 30_000;
+/** A victim that waits for a lost event waits for ever: devices keep the machine from being deadlocked. */
+const PATIENCE_MS = 120_000;
 
 /** How a hostile domain may end: by its own doing. Anything else is a defect of the hypervisor or the engine. */
 const ENDINGS: readonly string[] = [
@@ -91,9 +93,12 @@ export const campaign: Campaign = {
       const { abi, events } = kinds[tally.boots % kinds.length] as (typeof kinds)[number];
       const args = { ms: scale === 'short' ? SHORT_MS : LONG_MS, fifo: events === 'fifo' };
       const own = (seed + tally.boots) >>> 0;
-      const result = await run(SCENARIO, { abi, args, events, seed: own, signal, watchdogMs: WATCHDOG_MS });
+      const patience = AbortSignal.timeout(PATIENCE_MS);
+      const ended = AbortSignal.any([signal, patience]);
+      const result = await run(SCENARIO, { abi, args, events, seed: own, signal: ended, watchdogMs: WATCHDOG_MS });
       if (signal.aborted) break;
       try {
+        if (patience.aborted) throw new Error('the victim does not come to its end: an event of its own was lost');
         tally.add(result);
       } catch (error) {
         throw new Error(`${abi}, ${events}, seed ${own}: ${(error as Error).message}`);
