@@ -90,3 +90,49 @@ export const GNTTAB = {
   GNTTAB_RESERVED_XENSTORE: 1,
   GNTTAB_NR_RESERVED_ENTRIES: 8,
 } as const;
+
+/** Flags of gnttab_copy: which end is a grant and not a frame. Names with an underscore in front are bit numbers. */
+export const GNTCOPY = {
+  _GNTCOPY_source_gref: 0,
+  GNTCOPY_source_gref: 1,
+  _GNTCOPY_dest_gref: 1,
+  GNTCOPY_dest_gref: 2,
+} as const;
+
+/** What gnttab_cache_flush may ask for. */
+export const GNTTAB_CACHE = {
+  GNTTAB_CACHE_CLEAN: 1,
+  GNTTAB_CACHE_INVAL: 2,
+  GNTTAB_CACHE_SOURCE_GREF: 0x80000000,
+} as const;
+
+export type GntstName = keyof typeof GNTST;
+
+const statusNames = new Map<number, GntstName>(
+  Object.entries(GNTST).map(([name, value]) => [value, name as GntstName]),
+);
+
+/** The name of a status: `gntstName(-3)` is `'GNTST_bad_gntref'`. Unknown numbers: `'GNTST_<number>'`. */
+export function gntstName(status: number): string {
+  return statusNames.get(status) ?? `GNTST_${status}`;
+}
+
+/** Thrown by the typed form of a grant operation that was carried out and refused: its status is not GNTST_okay. */
+export class GrantError extends Error {
+  override readonly name = 'GrantError';
+  /** Its name, e.g. `'GNTST_bad_gntref'`. */
+  readonly code: string;
+
+  /**
+   * @param hypercall - as Xen spells it, e.g. `GNTTABOP_map_grant_ref`
+   * @param status - GNTST_*, negative
+   */
+  constructor(
+    readonly hypercall: string,
+    readonly status: number,
+  ) {
+    const code = gntstName(status);
+    super(`${hypercall}: ${code} (${status})`);
+    this.code = code;
+  }
+}

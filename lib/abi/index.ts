@@ -81,11 +81,15 @@ export {
   FIFO_MASKS,
 } from './fifo';
 export {
+  GNTCOPY,
   GNTMAP,
   GNTST,
   GNTTAB,
+  GNTTAB_CACHE,
   GNTTABOP,
+  GrantError,
   GTF,
+  gntstName,
 } from './grant';
 export { HYPERCALLS } from './hypercall-numbers';
 export {

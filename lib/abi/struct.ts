@@ -13,6 +13,7 @@ export type ScalarName =
   | 'int8'
   | 'char'
   | 'uint16'
+  | 'int16'
   | 'uint32'
   | 'int32'
   | 'uint64'
@@ -47,7 +48,7 @@ export interface FieldLayout {
   readonly offset: number;
   /** Of the whole array, if it is one. */
   readonly size: number;
-  /** uint8, int8, char, uint16, uint32, int32, uint64, guest_handle, union or `struct <name>`: an element's type. */
+  /** uint8, int8, char, uint16, int16, uint32, int32, uint64, guest_handle, union or `struct <name>`: an element's type. */
   readonly type: string;
   /** Elements and the distance between them; present on arrays. */
   readonly count?: number;
@@ -76,7 +77,7 @@ interface Arrangement extends Extent {
   readonly placed: readonly { readonly name: string; readonly member: Member; readonly offset: number }[];
 }
 
-const FIXED_SIZES = { uint8: 1, int8: 1, char: 1, uint16: 2, uint32: 4, int32: 4, uint64: 8 } as const;
+const FIXED_SIZES = { uint8: 1, int8: 1, char: 1, uint16: 2, int16: 2, uint32: 4, int32: 4, uint64: 8 } as const;
 
 function scalarSize(abi: AbiName, type: ScalarName): number {
   const constants = ABI_CONSTANTS[abi];

@@ -9,6 +9,7 @@ import { type DomainConfig, domainConfig, type MachineOptions, PAGE_BYTES } from
 import { MAX_VCPUS } from '../hypervisor/state-layout';
 import { SERVICES_DOMAIN, SERVICES_DOMAIN_ID } from '../services';
 import { ScenarioError } from './errors';
+import { describeGuest } from './guest-domain';
 import { type DomainSpec, freezeData, type GuestFunction, type Scenario } from './scenario';
 import { highestPort, isEventAbi, show } from './scenario-validation';
 import {
@@ -83,8 +84,7 @@ export function planMachine(scenario: Scenario, options: ScenarioOptions = {}): 
       id: FIRST_DOMAIN_ID + index,
       hardwareDomain: hardware?.[0] === name,
     });
-    const { id, abi, maxPort } = config;
-    const guestDomain = freezeData({ id, name, abi, vcpus, events, maxPort, args, domains: ids });
+    const guestDomain = freezeData({ ...describeGuest(config), events, args, domains: ids });
     return { name, config, words, daemon: spec.daemon ?? false, guestDomain, guestOf: (vcpu) => guestOf(spec, vcpu) };
   });
   const highestIrq = Math.max(DEFAULT_IRQS - 1, ...specs.flatMap(([, spec]) => spec.pirqs ?? []));
@@ -133,6 +133,8 @@ function configure(
     privileged: spec.privileged ?? false,
     pirqs: spec.pirqs ?? [],
     frames,
+    ...(spec.grantFrames === undefined ? {} : { grantFrames: spec.grantFrames }),
+    ...(spec.grantMappings === undefined ? {} : { grantMappings: spec.grantMappings }),
     sharedInfoFrame: SHARED_INFO_FRAME,
     startInfoFrame: START_INFO_FRAME,
     onlineVcpus: spec.start ?? 'all',

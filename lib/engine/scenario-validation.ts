@@ -1,6 +1,7 @@
 /** What a scenario must be like: one clear message for the first mistake found. Never trusts the types. */
 import { ABI_CONSTANTS, ABI_NAMES, type AbiName, isAbiName } from '../abi';
 import { EVENT_ABIS, type EventAbi } from '../guest/vcpu';
+import { MAX_GRANT_FRAMES, MAX_GRANT_MAPPINGS } from '../hypervisor/image';
 import { MAX_VCPUS } from '../hypervisor/state-layout';
 import { isQuotaName, QUOTA_NAMES, SERVICES_DOMAIN } from '../services';
 import { ScenarioError } from './errors';
@@ -27,6 +28,8 @@ const DOMAIN_FIELDS = [
   'pirqs',
   'frames',
   'daemon',
+  'grantFrames',
+  'grantMappings',
 ];
 const SCENARIO_FIELDS = [
   ...DOMAIN_FIELDS,
@@ -167,6 +170,12 @@ function validateDomain(domain: Record<string, unknown>, where: string): void {
   optional(domain, 'daemon', where, 'true or false', isBoolean);
   optional(domain, 'frames', where, `an integer from ${MIN_FRAMES} to ${MAX_FRAMES}`, (value) =>
     isInteger(value, MIN_FRAMES, MAX_FRAMES),
+  );
+  optional(domain, 'grantFrames', where, `an integer from 1 to ${MAX_GRANT_FRAMES}`, (value) =>
+    isInteger(value, 1, MAX_GRANT_FRAMES),
+  );
+  optional(domain, 'grantMappings', where, `an integer from 0 to ${MAX_GRANT_MAPPINGS}`, (value) =>
+    isInteger(value, 0, MAX_GRANT_MAPPINGS),
   );
   optional(domain, 'events', where, `one of ${EVENT_ABIS.join(', ')}`, isEventAbi);
   const highest = highestPort((domain.abi as AbiName | undefined) ?? 'x86_64', (domain.events as EventAbi) ?? '2l');

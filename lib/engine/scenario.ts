@@ -29,6 +29,8 @@ export interface ToolstackDomain<W = any> {
   readonly events: EventAbi;
   /** Highest port the toolstack allows the domain. */
   readonly maxPort: number;
+  /** 4096-byte frames of its memory; its grant table follows them in {@link memory}. */
+  readonly frames: number;
   readonly memory: Memory;
   readonly sharedInfo: SharedInfoView;
   vcpuInfo(vcpu: number): VcpuInfoView;
@@ -116,6 +118,10 @@ export interface DomainSpec<W = any> {
    * return is no part of an outcome. If one of them fails, so does the run.
    */
   readonly daemon?: boolean;
+  /** Most frames of its grant table, 1..64, of 512 grants each; default 4. One is in use from the start. */
+  readonly grantFrames?: number;
+  /** Most grants of other domains it may have mapped at a time, 0..65536; default 512. */
+  readonly grantMappings?: number;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: see ToolstackDomain

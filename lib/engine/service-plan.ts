@@ -16,6 +16,7 @@ import {
   SetupStore,
   serviceGuest,
 } from '../services';
+import { describeGuest } from './guest-domain';
 import type { DomainPlan, MachinePlan } from './machine-plan';
 import type { Scenario, ToolstackDomain } from './scenario';
 import { layOutWords } from './words';
@@ -97,11 +98,17 @@ export function planServicesDomain(
     periodicTimerNs: 0,
     frames: OWN_FRAMES + hostFrames,
   });
-  const { id, name, abi, maxPort } = config;
   const args = { services: plans.map((plan) => plan.config), frames: config.frames };
-  const guestDomain = { id, name, abi, vcpus, events: '2l' as const, maxPort, args, domains: ids };
+  const guestDomain = { ...describeGuest(config), events: '2l' as const, args, domains: ids };
   const words = layOutWords(undefined, (FIRST_SERVICE_FRAME + hostFrames) * PAGE_BYTES);
-  return { name, config, words, daemon: true, guestDomain, guestOf: (vcpu) => serviceGuest(args, vcpu) };
+  return {
+    name: SERVICES_DOMAIN,
+    config,
+    words,
+    daemon: true,
+    guestDomain,
+    guestOf: (vcpu) => serviceGuest(args, vcpu),
+  };
 }
 
 /**

@@ -27,6 +27,7 @@ class DomainView implements ToolstackDomain {
   readonly name: string;
   readonly abi: AbiName;
   readonly vcpus: number;
+  readonly frames: number;
   readonly events: EventAbi;
   readonly maxPort: number;
   readonly words: ToolstackDomain['words'];
@@ -46,6 +47,7 @@ class DomainView implements ToolstackDomain {
     this.name = description.name;
     this.abi = config.abi;
     this.vcpus = config.vcpus;
+    this.frames = config.frames;
     this.maxPort = config.maxPort;
     this.events = description.events;
     this.words = bindWords(memory, description.words);

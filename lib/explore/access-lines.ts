@@ -1,8 +1,8 @@
 /** The logs of all vCPUs of a failed iteration as one text: a line per access, in the order of the log's clock. */
 import { Op, opName } from '../engine/inline/ops';
-import type { MachinePlan } from '../engine/machine-plan';
+import type { DomainPlan, MachinePlan } from '../engine/machine-plan';
 import type { LastAccesses } from '../engine/snapshot/dump-file';
-import { hypercallNumber, type LoggedAccess, LogKind, type ThreadLog } from '../engine/threads';
+import { domainOf, hypercallNumber, type LoggedAccess, LogKind, type ThreadLog } from '../engine/threads';
 import { kernelRanges } from '../guest/kernel-area';
 import { hypercallNames } from '../hypervisor/hypercall-names';
 import { PAGE_BYTES } from '../hypervisor/image';
@@ -14,12 +14,12 @@ const MOST_LINES = 200;
 const MOST_OF_VCPU = 64;
 const RETURNS_NOTHING: readonly number[] = [Op.WRITE8, Op.WRITE32, Op.STORE8, Op.STORE32];
 
-/** A vCPU, with the names of its domain's memory. */
+/** A vCPU, and what it calls the place of an access. */
 interface Speaker {
   readonly domain: string;
   readonly vcpu: number;
   readonly name: string;
-  readonly names: AddressNames;
+  readonly nameOf: (access: LoggedAccess) => string;
 }
 
 export function accessLines(plan: MachinePlan, logs: readonly ThreadLog[]): string[] {
@@ -30,7 +30,7 @@ export function accessLines(plan: MachinePlan, logs: readonly ThreadLog[]): stri
   // Stable: accesses of one vCPU keep their order.
   all.sort((a, b) => a.access.tick - b.access.tick);
   return all.slice(-MOST_LINES).map(({ access, speaker }) => {
-    const text = speaker === undefined ? '' : describe(access, speaker.names, hypercalls);
+    const text = speaker === undefined ? '' : describe(access, speaker, hypercalls);
     return `${String(access.tick).padStart(5)}  ${(speaker?.name ?? '').padEnd(width)}  ${text}`;
   });
 }
@@ -47,7 +47,7 @@ export function accessesByVcpu(plan: MachinePlan, logs: readonly ThreadLog[]): L
       domain: speaker.domain,
       vcpu: speaker.vcpu,
       missing: missing + accesses.length - last.length,
-      accesses: last.map((access) => `tick ${access.tick}: ${describe(access, speaker.names, hypercalls)}`),
+      accesses: last.map((access) => `tick ${access.tick}: ${describe(access, speaker, hypercalls)}`),
     };
   });
 }
@@ -57,25 +57,40 @@ function hypercallsByNumber(): ReadonlyMap<number, string> {
 }
 
 function speakersOf(plan: MachinePlan): Speaker[] {
-  return plan.domains.flatMap(({ name, config, words }) => {
-    const { abi, frames, vcpus } = config;
-    const ranges = domainRanges({
-      abi,
-      sharedInfoAddress: config.sharedInfoFrame * PAGE_BYTES,
-      startInfoAddress: config.startInfoFrame * PAGE_BYTES,
-      words: words.table,
-      frames,
-    });
-    // The guest library's words where nothing of the scenario's own lies, bare frames last.
-    const library = kernelRanges(vcpus, frames * PAGE_BYTES);
-    const names = new AddressNames([...ranges.slice(0, -1), ...library, ...ranges.slice(-1)]);
+  const spaces = plan.domains.map(namesOf);
+  return plan.domains.flatMap(({ name, config }, index) => {
     const prefix = plan.domains.length > 1 ? `${name}/` : '';
-    return Array.from({ length: vcpus }, (_, vcpu) => ({ domain: name, vcpu, name: `${prefix}vCPU ${vcpu}`, names }));
+    const nameOf = ({ address, region }: LoggedAccess): string => {
+      const owner = domainOf(region);
+      const described = spaces[owner]?.describe(address) ?? '';
+      return owner === index ? described : `${plan.domains[owner]?.name}.${described}`;
+    };
+    return Array.from({ length: config.vcpus }, (_, vcpu) => ({
+      domain: name,
+      vcpu,
+      name: `${prefix}vCPU ${vcpu}`,
+      nameOf,
+    }));
   });
 }
 
-function describe(access: LoggedAccess, names: AddressNames, hypercalls: ReadonlyMap<number, string>): string {
-  const { kind, address, operand, expected, result, count } = access;
+function namesOf({ config, words }: DomainPlan): AddressNames {
+  const { abi, frames, grantFrames, vcpus } = config;
+  const ranges = domainRanges({
+    abi,
+    sharedInfoAddress: config.sharedInfoFrame * PAGE_BYTES,
+    startInfoAddress: config.startInfoFrame * PAGE_BYTES,
+    words: words.table,
+    frames,
+    grantFrames,
+  });
+  // The guest library's words where nothing of the scenario's own lies, bare frames last.
+  const library = kernelRanges(vcpus, frames * PAGE_BYTES);
+  return new AddressNames([...ranges.slice(0, -1), ...library, ...ranges.slice(-1)]);
+}
+
+function describe(access: LoggedAccess, speaker: Speaker, hypercalls: ReadonlyMap<number, string>): string {
+  const { kind, operand, expected, result, count } = access;
   switch (kind) {
     case LogKind.HYPERCALL:
       return `${hypercalls.get(operand) ?? 'hypercall'} {`;
@@ -94,7 +109,7 @@ function describe(access: LoggedAccess, names: AddressNames, hypercalls: Readonl
     default: {
       const operands = kind === Op.CAS32 || kind === Op.CAS8 ? ` ${expected} to ${operand}` : operandOf(kind, operand);
       const outcome = RETURNS_NOTHING.includes(kind) ? '' : ` → ${hex(result)}`;
-      return `${opName(kind)} ${names.describe(address)}${operands}${outcome}`;
+      return `${opName(kind)} ${speaker.nameOf(access)}${operands}${outcome}`;
     }
   }
 }

@@ -11,7 +11,7 @@ import type { MarkKind } from '../engine/inline/inline-machine';
 import type { MachineState } from '../engine/inline/machine-state';
 import { LOG_EXPECTED, LOG_OPERAND, LOG_RESULT, LOG_TAG, RECORD } from '../engine/inline/operation-log';
 import { KIND_BITS, KIND_MASK, Op } from '../engine/inline/ops';
-import { hypercallNumber, type LoggedAccess, LogKind } from '../engine/threads';
+import { domainOf, hypercallNumber, type LoggedAccess, LogKind } from '../engine/threads';
 
 /** Where a follower stands; plain data, so that it can be put back. */
 export interface Place {
@@ -28,6 +28,12 @@ export interface Place {
 }
 
 const START: Place = { next: 0, turnBefore: 0, turn: 0, inHypercall: false, entering: false, value: -1 };
+
+/** A domain's memory in the engine's address space. */
+export interface Extent {
+  readonly base: number;
+  readonly end: number;
+}
 
 interface Mark {
   readonly position: number;
@@ -52,15 +58,13 @@ export class LogFollower {
 
   /**
    * @param actor - in the engine
-   * @param base - where the domain's memory begins in the engine's address space
-   * @param end - where it ends
+   * @param memories - of all domains: what a guest reaches, its own or through its window
    */
   constructor(
     private readonly state: MachineState,
     readonly actor: number,
     private readonly records: readonly LoggedAccess[],
-    private readonly base: number,
-    private readonly end: number,
+    private readonly memories: readonly Extent[],
   ) {}
 
   /** The guest has come to its position and does this before its next operation. */
@@ -135,7 +139,8 @@ export class LogFollower {
   private isMatched(kind: number, address: number, { inHypercall, entering, next }: Place): boolean {
     if (inHypercall || entering || next >= this.records.length) return false;
     if (PLACELESS.includes(kind)) return true;
-    return (kind <= Op.CAS32 || isWait(kind)) && address >= this.base && address < this.end;
+    if (kind > Op.CAS32 && !isWait(kind)) return false;
+    return this.memories.some(({ base, end }) => address >= base && address < end);
   }
 
   /** The place when the marks before an operation have been passed; undefined if the log has others. */
@@ -218,7 +223,8 @@ export class LogFollower {
     if (kind === Op.RELAX || kind === Op.FENCE) return true;
     // Larger choices are made digit by digit.
     if (kind === Op.CHOOSE) return record.operand === log[at + LOG_OPERAND];
-    if (tag >>> KIND_BITS !== this.base + record.address) return false;
+    const memory = this.memories[domainOf(record.region)];
+    if (tag >>> KIND_BITS !== (memory?.base ?? 0) + record.address) return false;
     if (kind === Op.WAIT_END) return result === record.result;
     const mask = BYTES.includes(kind) ? 0xff : -1;
     if (((log[at + LOG_OPERAND] as number) & mask) !== (record.operand & mask)) return false;

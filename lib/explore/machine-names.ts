@@ -6,16 +6,20 @@ import { CLOCK_ADDRESS, DEADLINE_ADDRESS, ENGINE_BYTES, TICK_ADDRESS } from '../
 import type { MachinePlan } from '../engine/machine-plan';
 import { fifoRanges } from '../guest/fifo-area';
 import { kernelRanges } from '../guest/kernel-area';
+import { libraryRanges } from '../guest/library-page';
 import type { HvDomain, Hypervisor } from '../hypervisor/hypervisor';
-import { PAGE_BYTES } from '../hypervisor/image';
+import { GRANTS_PER_FRAME, PAGE_BYTES } from '../hypervisor/image';
 import { PauseFlag } from '../hypervisor/platform';
 import { PortView } from '../hypervisor/port-view';
 import {
+  ACTIVE_GRANT,
   CHANNEL,
   DOMAIN,
   EVENT_WORDS_PER_PAGE,
   FIFO_DOMAIN,
   FIFO_VCPU,
+  GRANT_MAPPING,
+  GRANT_TABLE,
   IRQ,
   MACHINE,
   MACHINE_BYTES,
@@ -66,6 +70,7 @@ export class MachineNames {
         startInfoAddress: hv.config.startInfoFrame * 4096,
         words: domain.words.table,
         frames: hv.config.frames,
+        grantFrames: hv.config.grantFrames,
       });
       // The guest library's words where nothing of the scenario's own lies, bare frames last.
       const bytes = hv.config.frames * 4096;
@@ -73,6 +78,7 @@ export class MachineNames {
       if (domain.guestDomain.events === 'fifo') {
         library.push(...fifoRanges(hv.config.vcpus, bytes, hv.config.maxPort));
       }
+      library.push(...libraryRanges(domain.guestDomain));
       const services = plan.services.flatMap(({ service, config }) => {
         const served = config.domains.find(({ id }) => id === region.domainId);
         return served === undefined ? [] : service.ranges(served.pageAddress);
@@ -143,6 +149,15 @@ export class MachineNames {
       },
       { name: 'fifo', address: hv.fifoAddress, layout: FIFO_DOMAIN },
       { name: 'fifo_vcpu', address: hv.fifoVcpusAddress, layout: FIFO_VCPU, count: hv.vcpus.length },
+      { name: 'grant_table', address: hv.grantTableAddress, layout: GRANT_TABLE },
+      {
+        name: 'active_grant',
+        address: hv.activeGrantsAddress,
+        layout: ACTIVE_GRANT,
+        count: hv.config.grantFrames * GRANTS_PER_FRAME,
+      },
+      { name: 'window', address: hv.windowAddress, count: hv.config.grantMappings },
+      { name: 'grant_mapping', address: hv.mappingsAddress, layout: GRANT_MAPPING, count: hv.config.grantMappings },
       { name: 'domain', address: 0, layout: DOMAIN },
     ]);
   }

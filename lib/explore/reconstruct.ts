@@ -15,7 +15,7 @@ import type { StressFailure } from '../engine/threads/stress';
 import { DporStrategy } from './dpor';
 import { OutOfTime, withinTime } from './guest-time';
 import { GuidedStrategy } from './guided';
-import { LogFollower } from './log-follower';
+import { type Extent, LogFollower } from './log-follower';
 import { encodeToken } from './schedule';
 import { recordSchedule } from './script';
 import { shrinkInTime } from './shrink';
@@ -118,11 +118,11 @@ class Search implements ExecutionSink {
         mark: (actor, position, kind, text) => guided.follower(actor)?.mark(position, kind, text),
       };
       const machine = new InlineMachine(subject.plan, { ...setup, tracer });
-      const places = placesOf(subject, machine);
+      const memories = memoriesOf(machine);
       const guided = new GuidedStrategy((state) =>
-        places.map(
-          ({ base, end }, actor) => new LogFollower(state, actor, failure.logs[actor]?.accesses ?? [], base, end),
-        ),
+        Array.from({ length: machine.vcpuCount }, (_, actor) => {
+          return new LogFollower(state, actor, failure.logs[actor]?.accesses ?? [], memories);
+        }),
       );
       this.machine = machine;
       this.strategy = guided;
@@ -146,13 +146,10 @@ class Search implements ExecutionSink {
   }
 }
 
-/** Of each vCPU, by actor: the place of its domain's memory in the engine's address space. */
-function placesOf({ plan }: Subject, { regions }: InlineMachine): { readonly base: number; readonly end: number }[] {
-  return plan.domains.flatMap(({ config }) => {
-    const place = regions.find(({ region }) => region.kind === 'guest' && region.domainId === config.id);
-    const base = ENGINE_BYTES + (place?.base ?? 0);
-    return Array.from({ length: config.vcpus }, () => ({ base, end: base + (place?.bytes ?? 0) }));
-  });
+/** Where the domains' memories lie in the engine's address space. */
+function memoriesOf({ regions }: InlineMachine): Extent[] {
+  const guests = regions.filter(({ region }) => region.kind === 'guest');
+  return guests.map(({ base, bytes }) => ({ base: ENGINE_BYTES + base, end: ENGINE_BYTES + base + bytes }));
 }
 
 function describe(subject: Subject, failure: StressFailure, attempt: Attempt, found: Found): Reconstruction {

@@ -8,7 +8,7 @@
  */
 
 import { ACCESS, ENGINE_BYTES, NARROW, Op, opName, READS } from '../engine/inline/ops';
-import { layOutRegions, type RegionPlace } from '../engine/inline/step-machine';
+import { layOutRegions, type RegionPlace } from '../engine/inline/regions';
 import type { MachinePlan } from '../engine/machine-plan';
 import {
   hypercallNumber,

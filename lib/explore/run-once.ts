@@ -229,7 +229,7 @@ class SingleRun implements MachineTracer {
     const vcpu = this.vcpus[failure.actor];
     if (vcpu === undefined && failure.kind === 'assertion') return { reason: 'completed' };
     if (vcpu !== undefined && vcpu.domain !== name) return { reason: 'aborted', message: 'another domain failed' };
-    const exit = { reason: REASONS[failure.kind], message: failure.message };
+    const exit = { reason: reasonOf(failure), message: failure.message };
     return vcpu === undefined ? exit : { ...exit, vcpu: vcpu.id };
   }
 
@@ -241,17 +241,24 @@ class SingleRun implements MachineTracer {
     });
   }
 
-  private runFailure({ kind, message, actor, error }: EngineFailure): RunFailure {
+  private runFailure(failure: EngineFailure): RunFailure {
+    const { kind, message, actor, error } = failure;
     const vcpu = this.vcpus[actor];
     const { source } = this.subject;
     const map = source && ((stack: string) => mapStack(source, stack));
     return {
-      kind: kind === 'invariant' ? 'invariant' : kind === 'assertion' && vcpu === undefined ? 'check' : REASONS[kind],
+      kind:
+        kind === 'invariant' ? 'invariant' : kind === 'assertion' && vcpu === undefined ? 'check' : reasonOf(failure),
       message,
       ...(vcpu === undefined ? {} : { domain: vcpu.domain, vcpu: vcpu.id }),
       ...(error instanceof Error ? { cause: errorData(error, map) } : {}),
     };
   }
+}
+
+/** A crash is the guest's exception, or what ends a domain on hardware too. The error may come from another thread: its name tells. */
+function reasonOf({ kind, error }: EngineFailure): ExitReason {
+  return kind === 'crash' && error instanceof Error && error.name === 'GuestCrashError' ? 'crash' : REASONS[kind];
 }
 
 const REASONS: Readonly<Record<EngineFailure['kind'], ExitReason>> = {

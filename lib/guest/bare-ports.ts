@@ -10,6 +10,7 @@ import { FIFO_MASKS } from '../abi';
 import { Word32 } from '../memory/fields';
 import type { Memory } from '../memory/memory';
 import { CONTROL_HEAD, fifoPlaces, LOCAL_HEAD, switchOver, takeOff } from './fifo-area';
+import { memoryEnd } from './kernel-area';
 import { type BitmapsOf, PortWords, portBit, portWord } from './port-words';
 import type { EventAbi, Hypercalls, Vcpu } from './vcpu';
 
@@ -137,7 +138,7 @@ class BareFifoPorts extends FifoBits implements BarePorts {
 
   constructor(private readonly vcpu: Vcpu) {
     const { maxPort, vcpus } = vcpu.domain;
-    const places = fifoPlaces(vcpus, vcpu.memory.byteLength, maxPort);
+    const places = fifoPlaces(vcpus, memoryEnd(vcpu.domain), maxPort);
     super(vcpu.memory, places.array);
     this.block = places.blockOf(vcpu.id);
     this.announced = new Word32(vcpu.memory, this.block);
@@ -172,6 +173,7 @@ export interface BootingDomain extends BitmapsOf {
   readonly hypercall: Hypercalls;
   readonly events: EventAbi;
   readonly maxPort: number;
+  readonly frames: number;
 }
 
 /**
@@ -181,7 +183,7 @@ export interface BootingDomain extends BitmapsOf {
 export function bootPorts(domain: BootingDomain): PortBits {
   const { events, hypercall, maxPort, memory, vcpus } = domain;
   if (events === '2l') return new TwoLevelBits(memory, domain);
-  const places = fifoPlaces(vcpus, memory.byteLength, maxPort);
+  const places = fifoPlaces(vcpus, memoryEnd(domain), maxPort);
   switchOver({ memory, hypercall, vcpus, places });
   return new FifoBits(memory, places.array);
 }

@@ -11,7 +11,7 @@ import { type FieldLayout, type StructLayout, structLayout } from '../abi/struct
 import type { Memory } from '../memory/memory';
 import type { NamedRange } from '../memory/names';
 import { irqRestore, irqSave } from './irq';
-import { KERNEL_BLOCK } from './kernel-area';
+import { KERNEL_BLOCK, memoryEnd } from './kernel-area';
 import type { Hypercalls, Vcpu } from './vcpu';
 
 const FRAME_BYTES = 4096;
@@ -128,7 +128,7 @@ export class FifoArea {
 
   constructor(private readonly vcpu: Vcpu) {
     const { maxPort, vcpus } = vcpu.domain;
-    const places = fifoPlaces(vcpus, vcpu.memory.byteLength, maxPort);
+    const places = fifoPlaces(vcpus, memoryEnd(vcpu.domain), maxPort);
     this.memory = vcpu.memory;
     this.block = places.blockOf(vcpu.id);
     this.places = places;

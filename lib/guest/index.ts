@@ -4,14 +4,23 @@
  * Ordinary guest code over the {@link Vcpu} interface: it runs on threads with the guest and is explored with it.
  * A kernel makes its objects per vCPU, in the guest function; all they keep is in the domain's memory.
  */
-export { HypercallError } from '../abi';
+export { GrantError, HypercallError } from '../abi';
 export { type BarePorts, barePorts, bootPorts, PortBit, type PortBits } from './bare-ports';
 export { bringUp, placeVcpuInfo } from './boot';
 export { readWallclock, scaleTicks, systemTimeNs, type Wallclock } from './clock';
 export { Completion } from './completion';
 export { Events } from './events';
+export {
+  copyFromGrant,
+  copyToGrant,
+  ForeignFrames,
+  type GrantMapping,
+  type GrantPart,
+  GrantTable,
+} from './grant-table';
 export { forceUpcall, haltUntil, irqDisable, irqEnable, irqEnabled, irqRestore, irqSave } from './irq';
 export { checkKernelArea, KERNEL_BLOCK, kernelBlock, kernelRanges, MAX_TIMERS } from './kernel-area';
+export { Frames, LIBRARY_PAGE, libraryPage } from './library-page';
 export { Mutex } from './mutex';
 export type { EventHandler } from './port-control';
 export { printk } from './printk';
@@ -25,6 +34,8 @@ export type {
   EventAbi,
   EvtchnHypercalls,
   EvtchnStatus,
+  GrantCopyEnd,
+  GrantHypercalls,
   GuestDomain,
   Hypercalls,
   RunstateInfo,

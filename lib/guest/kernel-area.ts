@@ -11,6 +11,8 @@ import { type FieldLayout, type StructLayout, structLayout } from '../abi';
 import type { NamedRange } from '../memory/names';
 import type { Vcpu, Word } from './vcpu';
 
+const FRAME_BYTES = 4096;
+
 /** Below lie the frame for null pointers, shared_info and start_info. */
 const LOW_END = 0x3000;
 
@@ -82,12 +84,23 @@ export const TIMER_DEADLINE = offsetOf('timer_deadline');
 export const TIMER_PERIOD = offsetOf('timer_period');
 export const TIMER_NEXT = offsetOf('timer_next');
 
+/** First address after the domain's memory, where its grant table begins. */
+export function memoryEnd({ frames }: { readonly frames: number }): number {
+  return frames * FRAME_BYTES;
+}
+
 /**
  * Address of a vCPU's block.
  * @param id - below the domain's number of vCPUs; not checked
  */
 export function kernelBlock(vcpu: Vcpu, id: number = vcpu.id): number {
-  return vcpu.memory.byteLength - (id + 1) * KERNEL_BLOCK.size;
+  return memoryEnd(vcpu.domain) - (id + 1) * KERNEL_BLOCK.size;
+}
+
+/** First address after the domain's named words. */
+export function wordsEnd(vcpu: Vcpu): number {
+  const words = Object.values(vcpu.words as Record<string, Word | readonly Word[]>).flat();
+  return words.reduce((end, word) => Math.max(end, word.address + 4), LOW_END);
 }
 
 /**
@@ -96,10 +109,9 @@ export function kernelBlock(vcpu: Vcpu, id: number = vcpu.id): number {
  * @throws RangeError that says how many frames it takes
  */
 export function checkKernelArea(vcpu: Vcpu, areaStart: number = kernelBlock(vcpu, vcpu.domain.vcpus - 1)): void {
-  const words = Object.values(vcpu.words as Record<string, Word | readonly Word[]>).flat();
-  const wordsEnd = words.reduce((end, word) => Math.max(end, word.address + 4), LOW_END);
-  if (wordsEnd <= areaStart) return;
-  const frames = Math.ceil((wordsEnd + vcpu.memory.byteLength - areaStart) / 4096);
+  const end = wordsEnd(vcpu);
+  if (end <= areaStart) return;
+  const frames = Math.ceil((end + memoryEnd(vcpu.domain) - areaStart) / FRAME_BYTES);
   throw new RangeError(`the kernel library needs room above the named words: give the domain ${frames} frames`);
 }
 

@@ -100,10 +100,48 @@ export interface VcpuHypercalls {
   stopSingleshotTimer(vcpu: number): void;
 }
 
+/** An end of a copy: a grant of a domain's, or a frame of one's own (then `domid` is DOMID_SELF). */
+export interface GrantCopyEnd {
+  readonly domid: number;
+  readonly ref?: number;
+  readonly gmfn?: number;
+  /** In the frame, in bytes; default 0. */
+  readonly offset?: number;
+}
+
+/**
+ * GNTTABOP_*: parameters in the order of Xen's argument structures. Each throws GrantError with the GNTST_* that its operation
+ * came to. Several operations in one call: with {@link Hypercalls.raw}.
+ */
+export interface GrantHypercalls {
+  /**
+   * @param hostAddr - of a page of {@link GuestDomain.grantWindow} at which nothing is mapped
+   * @param flags - GNTMAP_*
+   * @param dom - the granting domain, not DOMID_SELF
+   */
+  mapGrantRef(
+    hostAddr: number,
+    flags: number,
+    ref: number,
+    dom: number,
+  ): { readonly handle: number; readonly devBusAddr: number };
+  /** @param hostAddr, devBusAddr - which part of the mapping ends; 0: that part stays */
+  unmapGrantRef(hostAddr: number, devBusAddr: number, handle: number): void;
+  /** Numbers of the table's frames, of which there are at least `nrFrames` afterwards. */
+  setupTable(dom: number, nrFrames: number): number[];
+  querySize(dom: number): { readonly nrFrames: number; readonly maxNrFrames: number };
+  copy(source: GrantCopyEnd, dest: GrantCopyEnd, len: number): void;
+  /** Always refused. */
+  transfer(mfn: number, domid: number, ref: number): void;
+  swapGrantRef(refA: number, refB: number): void;
+  getVersion(dom: number): number;
+}
+
 export interface Hypercalls {
   readonly evtchn: EvtchnHypercalls;
   readonly sched: SchedHypercalls;
   readonly vcpu: VcpuHypercalls;
+  readonly grant: GrantHypercalls;
   readonly timer: {
     /** set_timer_op: absolute system time in ns; 0 stops the timer. */
     setTimerOp(deadlineNs: number): void;
@@ -157,6 +195,10 @@ export interface GuestDomain {
   readonly events: EventAbi;
   /** Highest port the toolstack allows the domain. */
   readonly maxPort: number;
+  /** 4096-byte frames of its memory. Those of its grant table follow them. */
+  readonly frames: number;
+  /** Where it may map other domains' grants: the first address, and how many pages. */
+  readonly grantWindow: { readonly address: number; readonly pages: number };
   /** The scenario's args (`--args`), frozen. */
   // biome-ignore lint/suspicious/noExplicitAny: the scenario's author knows their shape
   readonly args: any;

@@ -97,7 +97,7 @@ export class Console {
 
   private writeFrom(current: HvVcpu, count: number, address: number): number {
     const { domain } = current;
-    const readable = domain.isReadable(address, 0) ? Math.min(count, domain.guest.byteLength - address) : 0;
+    const readable = domain.isReadable(address, 0) ? Math.min(count, domain.memoryBytes - address) : 0;
     const faults = readable < count;
     const length = faults ? readable - (readable % WRITE_PORTION_BYTES) : count;
     if (length > 0) this.write(current, getBytes(domain.guest, address, length));

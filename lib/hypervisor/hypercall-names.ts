@@ -4,6 +4,7 @@
 import { HVMOP } from '../abi/callback';
 import { CONSOLEIO } from '../abi/console';
 import { EVTCHNOP, EVTCHNOP_internal } from '../abi/event-channel';
+import { GNTTABOP } from '../abi/grant';
 import { HYPERCALLS } from '../abi/hypercall-numbers';
 import { PHYSDEVOP } from '../abi/physdev';
 import { SCHEDOP } from '../abi/sched';
@@ -17,6 +18,7 @@ const COMMANDS: Readonly<Record<number, ReadonlyMap<number, string>>> = {
   [HYPERCALLS.__HYPERVISOR_vcpu_op]: byNumber(VCPUOP),
   [HYPERCALLS.__HYPERVISOR_console_io]: byNumber(CONSOLEIO),
   [HYPERCALLS.__HYPERVISOR_xen_version]: byNumber(XENVER),
+  [HYPERCALLS.__HYPERVISOR_grant_table_op]: byNumber(GNTTABOP),
   [HYPERCALLS.__HYPERVISOR_physdev_op]: byNumber(PHYSDEVOP),
   [HYPERCALLS.__HYPERVISOR_hvm_op]: byNumber(HVMOP),
 };

@@ -10,6 +10,7 @@ import { DOMID_SELF } from '../abi/domain-ids';
 import { Errno, HypercallError } from '../abi/errno';
 import { toNumber, toUint32 } from './arguments';
 import { PortStatus } from './event-channel';
+import { grantHypercalls } from './grant-hypercalls';
 import { hypercallName } from './hypercall-names';
 import type { Hypervisor } from './hypervisor';
 import type { HvVcpu } from './machine';
@@ -290,6 +291,7 @@ export function createHypercalls(hypervisor: Hypervisor, current: HvVcpu, gate: 
     sched: schedHypercalls(hypervisor, current, bracket),
     vcpu: vcpuHypercalls(hypervisor, current, bracket),
     console: consoleHypercalls(hypervisor, current, bracket),
+    grant: grantHypercalls(hypervisor, current, gate),
     ...otherHypercalls(hypervisor, current, bracket),
     raw(number: number, a = 0, b = 0, c = 0): number {
       gate.enter(hypercallName(number, a));

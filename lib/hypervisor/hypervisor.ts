@@ -14,6 +14,7 @@ import { TwoLevelPorts } from './event-2l';
 import { EventChannels } from './event-channel';
 import { FifoPorts } from './event-fifo';
 import { FifoControl } from './fifo-control';
+import { GrantTables } from './grant-table';
 import { HvmParams } from './hvm-params';
 import type { MachineImage } from './image';
 import { type HvDomain, type HvVcpu, Machine, type OpenMemory } from './machine';
@@ -48,6 +49,7 @@ export class Hypervisor {
   readonly console: Console;
   readonly physdev: PhysdevOps;
   readonly version: XenVersion;
+  readonly grants: GrantTables;
   readonly hvmParams: HvmParams;
   readonly domctl: Domctl;
   /** For the engine, when a thread was ended from outside. */
@@ -73,6 +75,7 @@ export class Hypervisor {
     this.console = new Console(machine, this.virqs);
     this.physdev = new PhysdevOps(machine, this.pirqs, this.evtchn);
     this.version = new XenVersion();
+    this.grants = new GrantTables(machine);
     this.hvmParams = new HvmParams(machine);
     this.domctl = new Domctl(machine);
     const { evtchn, pirqs, sched, time, vcpuState, virqs } = this;
@@ -201,9 +204,10 @@ export class Hypervisor {
     }
   }
 
-  /** The toolstack destroys a domain whose vCPUs have stopped: its ports close. It can still be named. */
+  /** The toolstack destroys a domain whose vCPUs have stopped: its ports close, its mappings of others' frames end. It can still be named. */
   killDomain(domain: HvDomain): void {
     this.evtchn.destroy(domain);
+    this.grants.release(domain);
     this.virqs.sendGlobal(VIRQ_DOM_EXC);
   }
 

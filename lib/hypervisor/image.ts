@@ -11,11 +11,14 @@ import { TOOLSTACK_DEFAULTS } from '../abi/event-channel';
 import { FIFO } from '../abi/fifo';
 import { VCPUOP_limits } from '../abi/vcpu';
 import {
+  ACTIVE_GRANT_BYTES,
   CHANNEL_BYTES,
   DOMAIN_BYTES,
   EVTCHNS_PER_BUCKET,
   FIFO_DOMAIN_BYTES,
   FIFO_VCPU_BYTES,
+  GRANT_MAPPING_BYTES,
+  GRANT_TABLE_BYTES,
   IRQ_BYTES,
   MACHINE_BYTES,
   MAX_DOMAINS,
@@ -25,6 +28,11 @@ import {
 } from './state-layout';
 
 export const PAGE_BYTES = 4096;
+/** Of a grant_entry_v1. */
+export const GRANT_ENTRY_BYTES = 8;
+/** As many as Xen's default (gnttab_max_frames). */
+export const MAX_GRANT_FRAMES = 64;
+export const MAX_GRANT_MAPPINGS = 65536;
 
 /** What the toolstack decides about a domain. Plain data, the same for the machine's whole life. */
 export interface DomainConfig {
@@ -44,6 +52,10 @@ export interface DomainConfig {
   readonly pirqs: readonly number[];
   /** Size of its memory in frames. */
   readonly frames: number;
+  /** Most frames its grant table may have (max_grant_frames). They lie behind the others; one is in use from the start. */
+  readonly grantFrames: number;
+  /** Most grants of others that it may have mapped at a time, and pages of its window for them. */
+  readonly grantMappings: number;
   readonly sharedInfoFrame: number;
   /** Frame of start_info (x86 only). */
   readonly startInfoFrame: number;
@@ -78,7 +90,7 @@ export interface MachineOptions {
 /** The buffers of one domain. */
 export interface DomainImage {
   readonly config: DomainConfig;
-  /** Its pseudo-physical memory: all the guest can reach. */
+  /** Its pseudo-physical memory, and its grant table behind it: all the guest can reach without the leave of others. */
   readonly guest: SharedArrayBuffer;
   /** What the hypervisor knows about it, see `state-layout.ts`. */
   readonly private: SharedArrayBuffer;
@@ -115,6 +127,8 @@ export function domainConfig(given: Partial<DomainConfig> & { readonly id: numbe
     startInfoFrame: 2,
     mappable: { from: 1, to: frames },
     readOnlyFrames: [],
+    grantFrames: 4,
+    grantMappings: 512,
     onlineVcpus: 'all',
     periodicTimerNs: isX86
       ? VCPUOP_limits.periodic_timer_default_ns_x86_pv
@@ -125,6 +139,14 @@ export function domainConfig(given: Partial<DomainConfig> & { readonly id: numbe
     frames,
   };
 }
+
+/** All frames the domain's buffer has room for: its memory, then its grant table. */
+export function allFrames({ frames, grantFrames }: DomainConfig): number {
+  return frames + grantFrames;
+}
+
+/** Entries of a frame of a grant table. */
+export const GRANTS_PER_FRAME = PAGE_BYTES / GRANT_ENTRY_BYTES;
 
 /**
  * Number of channel records a domain has room for: every domain may switch to the FIFO ABI. Records of ports that are never
@@ -142,7 +164,12 @@ export function privateLayout(config: DomainConfig, irqs: number) {
   const channels = Math.ceil((pirqs + irqs * PIRQ_BYTES) / CHANNEL_BYTES) * CHANNEL_BYTES;
   const fifo = channels + channelCapacity(config) * CHANNEL_BYTES;
   const fifoVcpus = fifo + FIFO_DOMAIN_BYTES;
-  return { vcpus, pirqs, channels, fifo, fifoVcpus, byteLength: fifoVcpus + config.vcpus * FIFO_VCPU_BYTES };
+  const grantTable = fifoVcpus + config.vcpus * FIFO_VCPU_BYTES;
+  const activeGrants = grantTable + GRANT_TABLE_BYTES;
+  const window = activeGrants + config.grantFrames * GRANTS_PER_FRAME * ACTIVE_GRANT_BYTES;
+  const mappings = window + Math.ceil(config.grantMappings / 2) * 8;
+  const byteLength = mappings + config.grantMappings * GRANT_MAPPING_BYTES;
+  return { vcpus, pirqs, channels, fifo, fifoVcpus, grantTable, activeGrants, window, mappings, byteLength };
 }
 
 function requireInteger(what: string, value: number, from: number, to: number): void {
@@ -156,7 +183,9 @@ function checkConfig(config: DomainConfig): void {
   const name = `domain ${config.id}`;
   requireInteger(`${name}: vcpus`, config.vcpus, 1, MAX_VCPUS);
   requireInteger(`${name}: maxPort`, config.maxPort, 1, 0x7fffffff);
-  requireInteger(`${name}: frames`, config.frames, 3, 1 << 19);
+  requireInteger(`${name}: frames`, config.frames, 3, (1 << 19) - MAX_GRANT_FRAMES);
+  requireInteger(`${name}: grantFrames`, config.grantFrames, 1, MAX_GRANT_FRAMES);
+  requireInteger(`${name}: grantMappings`, config.grantMappings, 0, MAX_GRANT_MAPPINGS);
   requireInteger(`${name}: sharedInfoFrame`, config.sharedInfoFrame, 1, config.frames - 1);
   requireInteger(`${name}: startInfoFrame`, config.startInfoFrame, 1, config.frames - 1);
   requireInteger(`${name}: mappable.from`, config.mappable.from, 1, config.frames);
@@ -187,7 +216,7 @@ export function createMachineImage(
     global: new SharedArrayBuffer(MACHINE_BYTES + all.irqs * IRQ_BYTES),
     domains: configs.map((config) => ({
       config,
-      guest: new SharedArrayBuffer(config.frames * PAGE_BYTES),
+      guest: new SharedArrayBuffer(allFrames(config) * PAGE_BYTES),
       private: new SharedArrayBuffer(privateLayout(config, all.irqs).byteLength),
     })),
   };

@@ -10,17 +10,20 @@ import {
   channelCapacity,
   type DomainConfig,
   type DomainImage,
+  GRANT_ENTRY_BYTES,
   type MachineImage,
   PAGE_BYTES,
   privateLayout,
 } from './image';
 import type { Observer, Platform, VcpuRef } from './platform';
 import {
+  ACTIVE_GRANT_BYTES,
   CHANNEL_BYTES,
   DOMAIN_REMOVED,
   DOMAIN_STATUS,
   DOMAIN_VALID_EVTCHNS,
   FIFO_VCPU_BYTES,
+  GRANT_MAPPING_BYTES,
   IRQ_BYTES,
   MACHINE_BYTES,
   PIRQ_BYTES,
@@ -87,6 +90,9 @@ export class HvDomain {
   /** Words of the poll mask in use. */
   readonly pollMaskWords: number;
 
+  /** Size of its memory, without its grant table. */
+  readonly memoryBytes: number;
+
   // Addresses in guest memory.
   readonly sharedInfoAddress: number;
   readonly pendingAddress: number;
@@ -110,6 +116,10 @@ export class HvDomain {
   readonly channelsAddress: number;
   readonly fifoAddress: number;
   readonly fifoVcpusAddress: number;
+  readonly grantTableAddress: number;
+  readonly activeGrantsAddress: number;
+  readonly windowAddress: number;
+  readonly mappingsAddress: number;
 
   private readonly allowedPirqs: ReadonlySet<number>;
   private readonly readOnlyFrames: ReadonlySet<number>;
@@ -130,6 +140,7 @@ export class HvDomain {
     this.guest = open(image.guest, { kind: 'guest', domainId: config.id });
     this.state = open(image.private, { kind: 'private', domainId: config.id });
 
+    this.memoryBytes = config.frames * PAGE_BYTES;
     this.sharedInfoAddress = config.sharedInfoFrame * PAGE_BYTES;
     this.pendingAddress = this.sharedInfoAddress + offsetIn(this.abi, 'shared_info', 'evtchn_pending');
     this.maskAddress = this.sharedInfoAddress + offsetIn(this.abi, 'shared_info', 'evtchn_mask');
@@ -147,6 +158,10 @@ export class HvDomain {
     this.channelsAddress = layout.channels;
     this.fifoAddress = layout.fifo;
     this.fifoVcpusAddress = layout.fifoVcpus;
+    this.grantTableAddress = layout.grantTable;
+    this.activeGrantsAddress = layout.activeGrants;
+    this.windowAddress = layout.window;
+    this.mappingsAddress = layout.mappings;
     this.pollMaskWords = Math.ceil(config.vcpus / 32);
     this.vcpus = Array.from({ length: config.vcpus }, (_, id) => new HvVcpu(this, id));
     this.allowedPirqs = new Set(config.pirqs);
@@ -190,6 +205,26 @@ export class HvDomain {
     return this.state.load32(DOMAIN_STATUS);
   }
 
+  /** Address, in guest memory, of an entry of its grant table. The table's frames follow the domain's others. */
+  grantEntryAddress(ref: number): number {
+    return this.memoryBytes + ref * GRANT_ENTRY_BYTES;
+  }
+
+  /** Address of the record of a grant in use. */
+  activeGrantAddress(ref: number): number {
+    return this.activeGrantsAddress + ref * ACTIVE_GRANT_BYTES;
+  }
+
+  /** Address of the word for a page of its window. */
+  windowPageAddress(page: number): number {
+    return this.windowAddress + page * 4;
+  }
+
+  /** Address of the record of a mapping. */
+  mappingAddress(handle: number): number {
+    return this.mappingsAddress + handle * GRANT_MAPPING_BYTES;
+  }
+
   /** True for a frame that may hold a structure the guest registers. */
   isMappable(frame: number): boolean {
     return Number.isInteger(frame) && frame >= this.config.mappable.from && frame < this.config.mappable.to;
@@ -199,9 +234,13 @@ export class HvDomain {
     return this.readOnlyFrames.has(frame);
   }
 
-  /** True when a hypercall argument may lie there. Frame 0 holds no memory, so that null pointers fault. */
+  /**
+   * True when a hypercall argument may lie there. Frame 0 holds no memory, so that null pointers fault.
+   *
+   * DIFFERS: nor may it lie in the grant table's frames, or in what the domain has mapped of others.
+   */
   isReadable(address: number, bytes: number): boolean {
-    return address >= PAGE_BYTES && this.guest.contains(address, bytes);
+    return address >= PAGE_BYTES && address + bytes <= this.memoryBytes && this.guest.contains(address, bytes);
   }
 
   /** True when a hypercall may store results there. */

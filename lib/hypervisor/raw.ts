@@ -17,6 +17,7 @@ import { getUint16, getUint32, getUint64, putUint32, putUint64 } from './guest-a
 import type { Hypervisor } from './hypervisor';
 import type { HvDomain, HvVcpu } from './machine';
 import { RawEventChannelOps } from './raw-event-channel';
+import { RawGrantOps } from './raw-grant';
 import { rawLayouts } from './raw-layouts';
 import { RawVcpuOps } from './raw-vcpu';
 import { vmAssist } from './vm-assist';
@@ -29,6 +30,7 @@ const TWO_TO_63 = 2 ** 63;
 
 export class RawHypercalls {
   private readonly eventChannel: RawEventChannelOps;
+  private readonly grant: RawGrantOps;
   private readonly vcpu: RawVcpuOps;
   private readonly domain: HvDomain;
   private readonly layouts;
@@ -39,6 +41,7 @@ export class RawHypercalls {
   ) {
     this.domain = current.domain;
     this.eventChannel = new RawEventChannelOps(hypervisor.evtchn, current);
+    this.grant = new RawGrantOps(hypervisor.grants, current);
     this.vcpu = new RawVcpuOps(hypervisor.vcpuOps, current);
     this.layouts = rawLayouts(current.domain.abi);
   }
@@ -63,6 +66,8 @@ export class RawHypercalls {
         return this.hypervisor.console.io(this.current, command(a), command(b), pointer(c));
       case HYPERCALLS.__HYPERVISOR_xen_version:
         return this.hypervisor.version.op(this.current, command(a), pointer(b));
+      case HYPERCALLS.__HYPERVISOR_grant_table_op:
+        return this.grant.call(command(a), pointer(b), command(c));
       case HYPERCALLS.__HYPERVISOR_vm_assist:
         return vmAssist(this.current, command(a), command(b));
       case HYPERCALLS.__HYPERVISOR_physdev_op:

@@ -16,7 +16,7 @@ import { SIF } from '../abi/start-info';
 import { RUNSTATE_offline } from '../abi/vcpu';
 import { AtomicsMemory } from '../memory/atomics-memory';
 import { putBytes, putUint32, putUint64 } from './guest-access';
-import { type DomainImage, type MachineImage, PAGE_BYTES } from './image';
+import { type DomainImage, GRANTS_PER_FRAME, type MachineImage, PAGE_BYTES } from './image';
 import { type HvDomain, type HvVcpu, Machine } from './machine';
 import { writePair } from './pairs';
 import { noObserver, PauseFlag, type Platform } from './platform';
@@ -25,6 +25,8 @@ import {
   CHANNEL_STATE,
   DOMAIN_VALID_EVTCHNS,
   EVTCHNS_PER_BUCKET,
+  GRANT_TABLE_MAPTRACK_LIMIT,
+  GRANT_TABLE_NR_GRANT_FRAMES,
   MACHINE_WC_NSEC,
   MACHINE_WC_SEC,
   VCPU_INFO,
@@ -36,6 +38,9 @@ import {
 } from './state-layout';
 import { writeTimeInfo, writeWallclock } from './time';
 import { UPCALL_MASK_OFFSET } from './vcpu-state';
+
+/** Of the grant table, without the guest's asking. */
+const INITIAL_NR_GRANT_FRAMES = 1;
 
 /** Nothing runs yet: nobody to tell. */
 const idlePlatform: Platform = {
@@ -80,9 +85,19 @@ export function resetMachine(hypervisor: { readonly image: MachineImage }): void
     clear(image.guest, 0, image.guest.byteLength);
     const used = domain.channelsAddress + domain.state.read32(DOMAIN_VALID_EVTCHNS) * CHANNEL_BYTES;
     clear(image.private, 0, Math.min(used, domain.fifoAddress));
-    clear(image.private, domain.fifoAddress, image.private.byteLength);
+    clear(image.private, domain.fifoAddress, domain.grantTableAddress);
+    clearGrants(domain, image.private);
   }
   initialiseMachine(hypervisor);
+}
+
+/** What nobody can have used is not touched. */
+function clearGrants(domain: HvDomain, buffer: SharedArrayBuffer): void {
+  const table = domain.grantTableAddress;
+  const entries = domain.state.read32(table + GRANT_TABLE_NR_GRANT_FRAMES) * GRANTS_PER_FRAME;
+  const handles = domain.state.read32(table + GRANT_TABLE_MAPTRACK_LIMIT);
+  clear(buffer, table, domain.activeGrantAddress(entries));
+  if (handles > 0) clear(buffer, domain.windowAddress, domain.mappingAddress(handles));
 }
 
 /** Shared memory is filled element by element: the widest elements are the fastest. All sizes are multiples of 8. */
@@ -94,6 +109,7 @@ function initialiseDomain(domain: HvDomain, wallclockSec: number, wallclockNsec:
   const { config, guest, state } = domain;
   state.write32(DOMAIN_VALID_EVTCHNS, EVTCHNS_PER_BUCKET);
   state.write32(domain.channelAddress(0) + CHANNEL_STATE, ECS_RESERVED);
+  state.write32(domain.grantTableAddress + GRANT_TABLE_NR_GRANT_FRAMES, INITIAL_NR_GRANT_FRAMES);
   if (domain.isX86) {
     for (let slot = 0; slot < domain.constants.XEN_LEGACY_MAX_VCPUS; slot++) {
       guest.write8(domain.sharedInfoAddress + slot * domain.vcpuInfoBytes + UPCALL_MASK_OFFSET, 1);

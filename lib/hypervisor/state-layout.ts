@@ -1,6 +1,6 @@
 /**
  * Where the hypervisor's own mutable state lies: the private buffer of each domain (struct domain, struct vcpu,
- * struct evtchn, struct pirq, and the FIFO ABI's) and the one buffer of the machine. Guests never see either.
+ * struct evtchn, struct pirq, the FIFO ABI's and the grant table's) and the one buffer of the machine. Guests never see either.
  *
  * The tables have the shape of the ABI's structure tables, so that traces name these words as they name guest ones:
  * `domain.event_lock`, `vcpu[1].pause_flags`, `channel[5].state`. All-zero memory is the state before start of day; see
@@ -9,7 +9,8 @@
  * Placement follows who writes what: words that senders only read lie apart from those that change with every event, and
  * a channel has a cache line of its own.
  *
- * @source xen/include/xen/sched.h (struct domain, vcpu, evtchn), xen/common/event_fifo.c, xen/arch/x86/irq.c (irq_guest_action_t)
+ * @source xen/include/xen/sched.h (struct domain, vcpu, evtchn), xen/common/event_fifo.c,
+ * xen/common/grant_table.c, xen/arch/x86/irq.c (irq_guest_action_t)
  */
 
 import { FIFO } from '../abi/fifo';
@@ -169,7 +170,7 @@ export const CHANNEL = structLayout(HOST, 'channel', {
 });
 
 /**
- * struct evtchn_fifo_domain. It and {@link FIFO_VCPU} are at the end of the private buffer, all zero unless evtchn_fifo is
+ * struct evtchn_fifo_domain. It and {@link FIFO_VCPU} lie behind the channels, all zero unless evtchn_fifo is
  * set: a domain that does not use the FIFO ABI never touches them.
  */
 export const FIFO_DOMAIN = structLayout(HOST, 'fifo', {
@@ -191,6 +192,47 @@ export const FIFO_VCPU = structLayout(HOST, 'fifo_vcpu', {
   queue_tail: { type: 'uint32', count: FIFO.EVTCHN_FIFO_MAX_QUEUES },
   /** Port that is being put on the queue; 0: none. Guarded by the queue's lock: it matters if that is found held by a dead thread. */
   queue_port: { type: 'uint32', count: FIFO.EVTCHN_FIFO_MAX_QUEUES },
+});
+
+/**
+ * struct grant_table: what the domain grants, and what it has mapped of others'. At the very end of the private buffer: this,
+ * then a record for each entry of the grant table there may be, the window's pages, a record for each mapping.
+ */
+export const GRANT_TABLE = structLayout(HOST, 'grant_table', {
+  /** Guards growth. */
+  lock: 'uint32',
+  /** Frames of the table in use. Grows and never shrinks. */
+  nr_grant_frames: 'uint32',
+  pad0: { type: 'uint32', count: 14 },
+  /** Guards the rest. */
+  maptrack_lock: 'uint32',
+  /** Handles below this have been used. */
+  maptrack_limit: 'uint32',
+  /** First handle of those that are free again, plus 1; 0: none. */
+  maptrack_head: 'uint32',
+  pad1: { type: 'uint32', count: 13 },
+});
+
+/** struct active_grant_entry: a grant as it is used. Guarded by its lock. */
+export const ACTIVE_GRANT = structLayout(HOST, 'active_grant', {
+  lock: 'uint32',
+  /** How often it is used: four counts of a byte, see `grant-entries.ts`. 0: not at all, and what follows means nothing. */
+  pin: 'uint32',
+  /** By whom. */
+  domid: 'uint32',
+  /** Which frame it was when that began. */
+  frame: 'uint32',
+});
+
+/** struct grant_mapping: what a handle stands for. */
+export const GRANT_MAPPING = structLayout(HOST, 'grant_mapping', {
+  /** GNTMAP_*; 0: nothing is mapped. Changed under the lock of the grant it uses. */
+  flags: 'uint32',
+  /** The granting domain. */
+  domid: 'uint32',
+  ref: 'uint32',
+  /** The next free handle plus 1, while this one is free. Guarded by maptrack_lock. */
+  next: 'uint32',
 });
 
 /** struct pirq, for one domain. */
@@ -253,6 +295,9 @@ export const VCPU_BYTES = VCPU.size;
 export const CHANNEL_BYTES = CHANNEL.size;
 export const FIFO_DOMAIN_BYTES = FIFO_DOMAIN.size;
 export const FIFO_VCPU_BYTES = FIFO_VCPU.size;
+export const GRANT_TABLE_BYTES = GRANT_TABLE.size;
+export const ACTIVE_GRANT_BYTES = ACTIVE_GRANT.size;
+export const GRANT_MAPPING_BYTES = GRANT_MAPPING.size;
 export const PIRQ_BYTES = PIRQ.size;
 export const IRQ_BYTES = IRQ.size;
 export const MACHINE_BYTES = MACHINE.size;
@@ -352,6 +397,22 @@ export const FIFO_CONTROL_BLOCK = at(FIFO_VCPU, 'control_block');
 export const FIFO_QUEUE_LOCK = at(FIFO_VCPU, 'queue_lock');
 export const FIFO_QUEUE_TAIL = at(FIFO_VCPU, 'queue_tail');
 export const FIFO_QUEUE_PORT = at(FIFO_VCPU, 'queue_port');
+
+export const GRANT_TABLE_LOCK = at(GRANT_TABLE, 'lock');
+export const GRANT_TABLE_NR_GRANT_FRAMES = at(GRANT_TABLE, 'nr_grant_frames');
+export const GRANT_TABLE_MAPTRACK_LOCK = at(GRANT_TABLE, 'maptrack_lock');
+export const GRANT_TABLE_MAPTRACK_LIMIT = at(GRANT_TABLE, 'maptrack_limit');
+export const GRANT_TABLE_MAPTRACK_HEAD = at(GRANT_TABLE, 'maptrack_head');
+
+export const ACTIVE_GRANT_LOCK = at(ACTIVE_GRANT, 'lock');
+export const ACTIVE_GRANT_PIN = at(ACTIVE_GRANT, 'pin');
+export const ACTIVE_GRANT_DOMID = at(ACTIVE_GRANT, 'domid');
+export const ACTIVE_GRANT_FRAME = at(ACTIVE_GRANT, 'frame');
+
+export const GRANT_MAPPING_FLAGS = at(GRANT_MAPPING, 'flags');
+export const GRANT_MAPPING_DOMID = at(GRANT_MAPPING, 'domid');
+export const GRANT_MAPPING_REF = at(GRANT_MAPPING, 'ref');
+export const GRANT_MAPPING_NEXT = at(GRANT_MAPPING, 'next');
 
 export const PIRQ_EVTCHN = at(PIRQ, 'evtchn');
 export const PIRQ_MASKED = at(PIRQ, 'masked');

@@ -43,24 +43,27 @@ function notHeld(address: number): Error {
   return new Error(`the lock at ${address} was not held`);
 }
 
-/** The index of a 32-bit word; its upper bound is checked by the access. */
-function wordIndex(address: number): number {
-  const index = address >> 2;
-  // False for fractions, NaN and what does not fit as well.
-  if (index << 2 !== address) throw badAddress(address);
-  return index;
+/** False for fractions, NaN and what is no positive signed number. The upper bound is checked by the access. */
+function isWord(address: number): boolean {
+  return (address >> 2) << 2 === address;
 }
 
-/** A byte's index; its upper bound is checked by the access. */
-function byteIndex(address: number): number {
-  if ((address | 0) !== address) throw badAddress(address);
-  return address;
+function isByte(address: number): boolean {
+  return (address | 0) === address;
+}
+
+/** The index of a 32-bit word; its upper bound is checked by the access. */
+function wordIndex(address: number): number {
+  if (!isWord(address)) throw badAddress(address);
+  return address >> 2;
 }
 
 export class AtomicsMemory implements LockableMemory {
   readonly byteLength: number;
   protected readonly i32: Int32Array;
   protected readonly u8: Uint8Array;
+  /** Where {@link beyond} has found the address. */
+  protected $there = 0;
   /** A word of this thread alone: the operand of {@link fence}. */
   private readonly fenceWord = new Int32Array(new SharedArrayBuffer(4));
 
@@ -90,95 +93,121 @@ export class AtomicsMemory implements LockableMemory {
     return Number.isInteger(address) && address >= 0 && length >= 0 && address + length <= this.byteLength;
   }
 
+  /**
+   * An access to an address that no memory of this size can have: in another memory, at `$there`, or nowhere.
+   * @param width - bytes
+   */
+  protected beyond(address: number, _width: number, _writes: boolean): AtomicsMemory {
+    throw badAddress(address);
+  }
+
   read8(address: number): number {
     if (!HOST_IS_TSO) return this.load8(address);
     const value = this.u8[address];
-    if (value === undefined) throw badAddress(address);
+    if (value === undefined) return this.beyond(address, 1, false).read8(this.$there);
     return value;
   }
 
   read32(address: number): number {
     if (!HOST_IS_TSO) return this.load32(address);
-    const value = this.i32[wordIndex(address)];
+    if (!isWord(address)) return this.beyond(address, 4, false).read32(this.$there);
+    const value = this.i32[address >> 2];
     if (value === undefined) throw badAddress(address);
     return value;
   }
 
   write8(address: number, value: number): void {
-    if (byteIndex(address) >>> 0 >= this.byteLength) throw badAddress(address);
-    if (HOST_IS_TSO) this.u8[address] = value;
+    if (!isByte(address)) this.beyond(address, 1, true).write8(this.$there, value);
+    else if (address >>> 0 >= this.byteLength) throw badAddress(address);
+    else if (HOST_IS_TSO) this.u8[address] = value;
     else Atomics.store(this.u8, address, value);
   }
 
   write32(address: number, value: number): void {
-    const index = wordIndex(address);
-    if (address >>> 0 >= this.byteLength) throw badAddress(address);
-    if (HOST_IS_TSO) this.i32[index] = value;
-    else Atomics.store(this.i32, index, value);
+    if (!isWord(address)) this.beyond(address, 4, true).write32(this.$there, value);
+    else if (address >>> 0 >= this.byteLength) throw badAddress(address);
+    else if (HOST_IS_TSO) this.i32[address >> 2] = value;
+    else Atomics.store(this.i32, address >> 2, value);
   }
 
   load8(address: number): number {
-    return Atomics.load(this.u8, byteIndex(address));
+    if (!isByte(address)) return this.beyond(address, 1, false).load8(this.$there);
+    return Atomics.load(this.u8, address);
   }
 
   store8(address: number, value: number): void {
-    Atomics.store(this.u8, byteIndex(address), value);
+    if (!isByte(address)) this.beyond(address, 1, true).store8(this.$there, value);
+    else Atomics.store(this.u8, address, value);
   }
 
   add8(address: number, value: number): number {
-    return Atomics.add(this.u8, byteIndex(address), value);
+    if (!isByte(address)) return this.beyond(address, 1, true).add8(this.$there, value);
+    return Atomics.add(this.u8, address, value);
   }
 
   and8(address: number, value: number): number {
-    return Atomics.and(this.u8, byteIndex(address), value);
+    if (!isByte(address)) return this.beyond(address, 1, true).and8(this.$there, value);
+    return Atomics.and(this.u8, address, value);
   }
 
   or8(address: number, value: number): number {
-    return Atomics.or(this.u8, byteIndex(address), value);
+    if (!isByte(address)) return this.beyond(address, 1, true).or8(this.$there, value);
+    return Atomics.or(this.u8, address, value);
   }
 
   xor8(address: number, value: number): number {
-    return Atomics.xor(this.u8, byteIndex(address), value);
+    if (!isByte(address)) return this.beyond(address, 1, true).xor8(this.$there, value);
+    return Atomics.xor(this.u8, address, value);
   }
 
   exchange8(address: number, value: number): number {
-    return Atomics.exchange(this.u8, byteIndex(address), value);
+    if (!isByte(address)) return this.beyond(address, 1, true).exchange8(this.$there, value);
+    return Atomics.exchange(this.u8, address, value);
   }
 
   compareExchange8(address: number, expected: number, replacement: number): number {
-    return Atomics.compareExchange(this.u8, byteIndex(address), expected, replacement);
+    if (!isByte(address)) return this.beyond(address, 1, true).compareExchange8(this.$there, expected, replacement);
+    return Atomics.compareExchange(this.u8, address, expected, replacement);
   }
 
   load32(address: number): number {
-    return Atomics.load(this.i32, wordIndex(address));
+    if (!isWord(address)) return this.beyond(address, 4, false).load32(this.$there);
+    return Atomics.load(this.i32, address >> 2);
   }
 
   store32(address: number, value: number): void {
-    Atomics.store(this.i32, wordIndex(address), value);
+    if (!isWord(address)) this.beyond(address, 4, true).store32(this.$there, value);
+    else Atomics.store(this.i32, address >> 2, value);
   }
 
   add32(address: number, value: number): number {
-    return Atomics.add(this.i32, wordIndex(address), value);
+    if (!isWord(address)) return this.beyond(address, 4, true).add32(this.$there, value);
+    return Atomics.add(this.i32, address >> 2, value);
   }
 
   and32(address: number, value: number): number {
-    return Atomics.and(this.i32, wordIndex(address), value);
+    if (!isWord(address)) return this.beyond(address, 4, true).and32(this.$there, value);
+    return Atomics.and(this.i32, address >> 2, value);
   }
 
   or32(address: number, value: number): number {
-    return Atomics.or(this.i32, wordIndex(address), value);
+    if (!isWord(address)) return this.beyond(address, 4, true).or32(this.$there, value);
+    return Atomics.or(this.i32, address >> 2, value);
   }
 
   xor32(address: number, value: number): number {
-    return Atomics.xor(this.i32, wordIndex(address), value);
+    if (!isWord(address)) return this.beyond(address, 4, true).xor32(this.$there, value);
+    return Atomics.xor(this.i32, address >> 2, value);
   }
 
   exchange32(address: number, value: number): number {
-    return Atomics.exchange(this.i32, wordIndex(address), value);
+    if (!isWord(address)) return this.beyond(address, 4, true).exchange32(this.$there, value);
+    return Atomics.exchange(this.i32, address >> 2, value);
   }
 
   compareExchange32(address: number, expected: number, replacement: number): number {
-    return Atomics.compareExchange(this.i32, wordIndex(address), expected, replacement);
+    if (!isWord(address)) return this.beyond(address, 4, true).compareExchange32(this.$there, expected, replacement);
+    return Atomics.compareExchange(this.i32, address >> 2, expected, replacement);
   }
 
   fence(): void {

@@ -24,6 +24,7 @@ interface ScalarFields {
   int8: SignedByteField;
   char: ByteField;
   uint16: HalfField;
+  int16: HalfField;
   uint32: Word32;
   int32: Word32;
   uint64: Word64;

@@ -247,11 +247,14 @@ function addressInRange(range: NamedRange, rest: string): number | undefined {
   });
 }
 
+/** Bits of an entry's flags; a word at its address holds the domain as well. */
+const GRANT_BITS = { 0: 'permit_access', 1: 'accept_transfer', 2: 'readonly', 3: 'reading', 4: 'writing' };
+
 /** Addresses of a domain's named words: one, or one for each element of an array. */
 export type WordAddresses = Readonly<Record<string, number | readonly number[]>>;
 
 /**
- * The ranges of a domain's memory: its shared page, start_info, named words, and every frame by number.
+ * The ranges of a domain's memory: its shared page, start_info, named words, grant table, and every frame by number.
  * @param parts.words - in the order of the scenario; the elements of an array lie at equal distances
  */
 export function domainRanges(parts: {
@@ -260,8 +263,10 @@ export function domainRanges(parts: {
   readonly startInfoAddress?: number;
   readonly words?: WordAddresses;
   readonly frames: number;
+  /** Of its grant table, which follows them; default 0. */
+  readonly grantFrames?: number;
 }): NamedRange[] {
-  const { abi, sharedInfoAddress, startInfoAddress, frames } = parts;
+  const { abi, sharedInfoAddress, startInfoAddress, frames, grantFrames = 0 } = parts;
   const { XEN_PAGE_SIZE, XEN_HAVE_PV_GUEST_ENTRY } = ABI_CONSTANTS[abi];
   const ranges: NamedRange[] = [
     { name: 'shared_info', address: sharedInfoAddress, layout: layoutOf(abi, 'shared_info') },
@@ -275,6 +280,11 @@ export function domainRanges(parts: {
       at.forEach((address, i) => {
         ranges.push({ name: `${name}[${i}]`, address });
       });
+  }
+  if (grantFrames > 0) {
+    const layout = layoutOf(abi, 'grant_entry_v1');
+    const count = (grantFrames * XEN_PAGE_SIZE) / layout.size;
+    ranges.push({ name: 'grant', address: frames * XEN_PAGE_SIZE, layout, count, bits: { flags: GRANT_BITS } });
   }
   ranges.push({ name: 'frame', address: 0, size: XEN_PAGE_SIZE, count: frames });
   return ranges;

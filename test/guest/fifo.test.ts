@@ -13,7 +13,7 @@ function fifoVcpu(maxPort = 1023, frames = 64) {
   const vcpu = machine.guest(0);
   irqDisable(vcpu);
   const events = new Events(vcpu);
-  const { array } = fifoPlaces(1, vcpu.memory.byteLength, maxPort);
+  const { array } = fifoPlaces(1, vcpu.domain.frames * 4096, maxPort);
   return { machine, vcpu, events, wordOf: (port: number) => array + port * 4 };
 }
 
@@ -109,7 +109,7 @@ describe('the library under the FIFO ABI', () => {
     let runs = 0;
     const port = second.bindIpi(() => runs++);
     // As vCPU 0 would while it passes an event on: the counter is up, and the unmask comes before it goes down.
-    const forwarders = fifoPlaces(2, first.vcpu.memory.byteLength, 1023).shared + 8;
+    const forwarders = fifoPlaces(2, first.vcpu.domain.frames * 4096, 1023).shared + 8;
     first.vcpu.memory.add32(forwarders, 1);
     machine.onRelax = () => {
       first.vcpu.hypercall.evtchn.unmask(port);

@@ -63,6 +63,9 @@ function hostileCalls(machine: TestMachine, dice: Dice, abi: AbiName, spared: re
   return new HostileCalls(dice, { abi, memory, bytes: BYTES, vcpus: 3, now }, new Set(spared));
 }
 
+/** Hypercalls that make as many accesses as the guest gives them bytes. */
+const COPYING: readonly number[] = [HYPERCALLS.__HYPERVISOR_console_io, HYPERCALLS.__HYPERVISOR_grant_table_op];
+
 /** Changes the word that is about to be accessed, or the one accessed last: half of the accesses find something else. */
 function restless(dice: Dice): NonNullable<RacingMemory['rival']> {
   let last = 4096;
@@ -103,7 +106,7 @@ describe('a hostile guest whose memory changes under the hypervisor', () => {
             const answer = raw(number, a, b, c);
             accesses = memory.accesses - accesses;
             memory.rival = undefined;
-            if (number !== HYPERCALLS.__HYPERVISOR_console_io) most = Math.max(most, accesses);
+            if (!COPYING.includes(number)) most = Math.max(most, accesses);
             return answer;
           });
           if (!Number.isInteger(result) || result < -133) expect.fail(`a hypercall returned ${result}`);
@@ -128,8 +131,8 @@ describe('a hostile guest whose memory changes under the hypervisor', () => {
       this.timeout(600_000);
       const { machine, memory, raws } = racingMachine(abi);
       const dice = new Dice(0x5eed0004);
-      // Without areas that the hypervisor keeps using, all it reads outside shared_info is arguments.
-      const calls = hostileCalls(machine, dice, abi, [...REGISTERING, 'SCHEDOP_poll']);
+      // Without areas that the hypervisor keeps using, and copies, all it reads outside shared_info and grant table is arguments.
+      const calls = hostileCalls(machine, dice, abi, [...REGISTERING, 'SCHEDOP_poll', 'GNTTABOP_copy']);
       const reads = new Map<number, number>();
       const raw: Raw = (number, a, b, c) => {
         reads.clear();
@@ -138,7 +141,7 @@ describe('a hostile guest whose memory changes under the hypervisor', () => {
         };
         const result = (raws[0] as Raw)(number, a, b, c);
         memory.rival = undefined;
-        const twice = [...reads].find(([address, count]) => count > 1 && address >= ARGUMENTS_FROM);
+        const twice = [...reads].find(([address, count]) => count > 1 && address >= ARGUMENTS_FROM && address < BYTES);
         if (twice) expect.fail(`hypercall ${number}, command ${a}: the byte at ${twice[0]} is read ${twice[1]} times`);
         return result;
       };

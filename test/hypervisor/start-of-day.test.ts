@@ -116,7 +116,7 @@ describe('a machine image', () => {
     const image = createMachineImage([domainConfig({ id: 1 })]);
     expect(structuredClone(image.options)).to.deep.equal(image.options);
     expect(structuredClone(image.domains[0]?.config)).to.deep.equal(image.domains[0]?.config);
-    expect(image.domains[0]?.guest.byteLength).to.equal(64 * 4096);
+    expect(image.domains[0]?.guest.byteLength, 'memory and grant table').to.equal((64 + 4) * 4096);
   });
 
   it('is refused for what no machine can be', () => {

@@ -1,4 +1,4 @@
-/** Races of moved ports, life times, storms, FIFO queues, records read while they change, one of emulators: R21 to R46. */
+/** Races of moved ports, life times, storms, FIFO queues, records read while they change, one of emulators, grants: R21 to R47. */
 import type { Budget, Holding, RaceRow } from './row';
 
 const BOTH = ['sc', 'tso'] as const;
@@ -144,6 +144,7 @@ export const TABLE_B: readonly RaceRow[] = [
     budget: DEEP,
   },
   { file: 'r46-sender-reads-targets-mask', kind: 'deadlock', models: TSO, preemptions: 0, budget: EASY },
+  { file: 'r47-grant-revoked-while-mapped', kind: 'assertion', models: BOTH, preemptions: 2, budget: NARROW },
 ];
 
 /** Further variants that are proven to hold, besides `fixed` of every file. */

@@ -3,6 +3,8 @@
  * a clock that stands still until told otherwise. Tests call the vCPUs' code one after the other, and say what
  * happens when a vCPU would sleep, or just before one of its accesses.
  */
+
+import { describeGuest } from '../../lib/engine/guest-domain';
 import { type GuestHooks, GuestVcpu, type GuestVcpuParts } from '../../lib/engine/guest-vcpu';
 import type { WordsSpec } from '../../lib/engine/scenario';
 import { layOutWords } from '../../lib/engine/words';
@@ -107,8 +109,7 @@ export class GuestMachine {
     args: unknown,
   ): GuestVcpu {
     const current = this.hvVcpu(id);
-    const { abi, maxPort, name, vcpus } = current.domain.config;
-    const guestDomain = { id: DOMAIN_ID, name, abi, vcpus, events: this.events, maxPort, args, domains: {} };
+    const guestDomain = { ...describeGuest(current.domain.config), events: this.events, args, domains: {} };
     const guest: TestVcpu = new TestVcpu(() => this.beforeAccess(current), {
       hypervisor: this.hypervisor,
       current,

@@ -3,7 +3,9 @@
  */
 import { ABI_CONSTANTS, ABI_NAMES, type AbiName } from '../abis';
 import { type Members, type StructLayout, structLayout } from '../struct';
+import * as block from './block';
 import * as eventChannel from './event-channel-args';
+import * as grant from './grant-args';
 import * as hvm from './hvm-args';
 import * as physdev from './physdev-args';
 import * as rings from './rings';
@@ -17,6 +19,8 @@ export const STRUCTS = {
   ...sharedInfo,
   ...startInfo,
   ...rings,
+  ...grant,
+  ...block,
   ...eventChannel,
   ...sched,
   ...vcpu,

@@ -2,9 +2,11 @@
 import type { MachinePlan } from '../machine-plan';
 import { eventsOfState } from './event-history';
 import { InlineEngine } from './inline-engine';
-import { type MachineSetup, type RegionPlace, StepMachine, startOfDayImage } from './step-machine';
+import type { RegionPlace } from './regions';
+import { type MachineSetup, StepMachine, startOfDayImage } from './step-machine';
 
-export type { MachineSetup, MachineTracer, MarkKind, RegionPlace } from './step-machine';
+export type { RegionPlace } from './regions';
+export type { MachineSetup, MachineTracer, MarkKind } from './step-machine';
 
 export class InlineMachine extends StepMachine<InlineEngine> {
   constructor(plan: MachinePlan, setup: MachineSetup) {

@@ -148,16 +148,21 @@ export class InlineMemory implements LockableMemory {
   }
 
   private tag32(address: number, kind: number): number {
-    if (address >>> 0 !== address || address + 4 > this.byteLength || (address & 3) !== 0) this.refuse(address, 4);
+    if (address >>> 0 !== address || address + 4 > this.byteLength || (address & 3) !== 0) {
+      return (this.beyond(address, 4, kind) << KIND_BITS) | kind;
+    }
     return ((this.base + address) << KIND_BITS) | kind;
   }
 
   private tag8(address: number, kind: number): number {
-    if (address >>> 0 !== address || address >= this.byteLength) this.refuse(address, 1);
+    if (address >>> 0 !== address || address >= this.byteLength) {
+      return (this.beyond(address, 1, kind) << KIND_BITS) | kind;
+    }
     return ((this.base + address) << KIND_BITS) | kind;
   }
 
-  private refuse(address: number, width: number): never {
+  /** An address in the engine's space for one that is not of this region. */
+  protected beyond(address: number, width: number, _kind: number): number {
     throw new RangeError(
       `access to ${width} byte(s) at ${address}: the region has ${this.byteLength}, words are aligned`,
     );

@@ -31,6 +31,7 @@ import { EventHistory, type EventSource } from './event-history';
 import type { HypercallSteps, MemoryModel } from './event-stack';
 import { InlineMemory } from './inline-memory';
 import { BY_HYPERVISOR, ENGINE_BYTES, Op, opName } from './ops';
+import { guestBases, layOutRegions, type RegionPlace } from './regions';
 import type { Program, StepEngine } from './step-engine';
 import { HypervisorMemory, UpcallLook, WindowMemory } from './vcpu-memory';
 
@@ -62,14 +63,6 @@ export interface MachineSetup {
   readonly tracer?: MachineTracer;
 }
 
-/** Where a region of the machine begins in the engine's address space. */
-export interface RegionPlace {
-  readonly region: Region;
-  readonly base: number;
-  readonly bytes: number;
-  readonly buffer: SharedArrayBuffer;
-}
-
 /** Unwinds a guest whose domain was shut down. */
 class Shutdown {
   readonly message = 'the domain was shut down: rethrow what you do not know';
@@ -85,6 +78,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
   readonly programs: readonly Program[];
   readonly regions: readonly RegionPlace[];
   readonly domains: Readonly<Record<string, ToolstackDomain>>;
+  private readonly guestBases: readonly number[];
   private readonly invariants: PreparedInvariants | undefined;
   /** By actor. What is set in them is set anew for each call of the program: what is made over them may last. */
   private readonly windowMemories: WindowMemory[] = [];
@@ -102,6 +96,7 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     makeEngine: (machine: StepMachine<E>) => E,
   ) {
     this.regions = layOutRegions(image);
+    this.guestBases = guestBases(this.regions);
     this.vcpus = plan.domains.flatMap((domain) =>
       Array.from({ length: domain.config.vcpus }, (_, id) => ({ plan: domain, id })),
     );
@@ -244,6 +239,12 @@ export class StepMachine<E extends StepEngine = StepEngine> {
       hooks: this.hooks(current, memory, actor),
     });
     memory.whenPending(() => vcpu.deliverUpcalls());
+    memory.mapped = {
+      pages: plan.config.grantMappings,
+      wordFor: (page) => current.domain.state.load32(current.domain.windowPageAddress(page)),
+      bases: this.guestBases,
+      fault: (error) => this.crash(error),
+    };
     return vcpu;
   }
 
@@ -428,23 +429,6 @@ export class StepMachine<E extends StepEngine = StepEngine> {
     for (const vcpu of domain.vcpus) domain.state.or32(vcpu.pauseFlagsAddress, PauseFlag.STOP);
     this.hypervisor.sched.finaliseShutdown(domain);
   }
-}
-
-/** Places for the buffers of a machine in one address space: one after the other, each on a boundary of 64 bytes. */
-export function layOutRegions(image: MachineImage): RegionPlace[] {
-  const places: RegionPlace[] = [];
-  let base = 0;
-  const place = (region: Region, buffer: SharedArrayBuffer): void => {
-    const bytes = buffer.byteLength;
-    places.push({ region, base, bytes, buffer });
-    base += (bytes + 63) & ~63;
-  };
-  for (const { config, guest, private: state } of image.domains) {
-    place({ kind: 'guest', domainId: config.id }, guest);
-    place({ kind: 'private', domainId: config.id }, state);
-  }
-  place({ kind: 'global' }, image.global);
-  return places;
 }
 
 /** The memory of a machine at start of day, for a deterministic engine. */

@@ -1,7 +1,11 @@
 /**
  * A domain's memory as the hypervisor and a vCPU's guest reach it under the inline engine.
  */
+import { describeFault, inWindow, mappingAllows, windowPage } from '../../memory/grant-window';
+import { GuestCrashError } from '../errors';
 import { InlineMemory } from './inline-memory';
+import { ACCESS, Op, READS } from './ops';
+import { mappedPlace } from './regions';
 
 /**
  * Guest memory as the hypervisor reaches it. A bit operation whose operand changes one byte only is a step on that byte, so
@@ -41,15 +45,51 @@ export class UpcallLook extends InlineMemory {
   }
 }
 
-/** A guest's memory: a window for upcalls opens before each access. */
+/** Whether an access needs a page that is writable: a compare-exchange does even if it fails. */
+function changes(kind: number): boolean {
+  return (ACCESS[kind] as number) !== READS;
+}
+
+/** What a domain has mapped of others'. */
+export interface MappedPages {
+  /** Of its window. */
+  readonly pages: number;
+  /** The word for a page: a step of its own, before the access. */
+  wordFor(page: number): number;
+  /** Where the domains' memories begin in the engine's address space. */
+  readonly bases: readonly number[];
+  /** Ends the domain. */
+  fault(error: Error): never;
+}
+
+/**
+ * A guest's memory: a window for upcalls opens before each access. An access through a mapping is two steps: the look at the
+ * word of the page, and the access to the other domain's memory.
+ */
 export class WindowMemory extends InlineMemory {
   /** Where vcpu_info lies. */
   infoAddress = 0;
+  mapped: MappedPages | undefined;
   private onPending: () => void = () => {};
 
   /** Sets what happens in a window in which an upcall can be taken. */
   whenPending(take: () => void): void {
     this.onPending = take;
+  }
+
+  /** True for addresses of the window too, whatever is mapped there. */
+  override contains(address: number, length: number): boolean {
+    return super.contains(address, length) || inWindow(address, length, this.mapped?.pages ?? 0);
+  }
+
+  protected override beyond(address: number, width: number, kind: number): number {
+    const { mapped } = this;
+    const reachable = kind <= Op.CAS32 && address % width === 0 && inWindow(address, width, mapped?.pages ?? 0);
+    if (mapped === undefined || !reachable) return super.beyond(address, width, kind);
+    const word = mapped.wordFor(windowPage(address));
+    const writes = changes(kind);
+    if (!mappingAllows(word, writes)) mapped.fault(new GuestCrashError(describeFault(address, writes, word)));
+    return mappedPlace(mapped.bases, word, address);
   }
 
   private open(): void {

@@ -1,5 +1,5 @@
 /** The state of a machine under the lockstep engine, as every thread of it sees it: the same words, its own views. */
-import type { RegionPlace } from '../inline/step-machine';
+import type { RegionPlace } from '../inline/regions';
 import { Guards } from './guards';
 import { RegionMemory } from './region-memory';
 import { type LockstepBuffers, SharedWords } from './shared-words';

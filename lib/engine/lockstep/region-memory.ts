@@ -4,7 +4,7 @@
  */
 import { AtomicsMemory } from '../../memory/atomics-memory';
 import { ENGINE_BYTES } from '../inline/ops';
-import type { RegionPlace } from '../inline/step-machine';
+import type { RegionPlace } from '../inline/regions';
 
 /** A buffer and where it begins in the address space. */
 interface RegionWindow {

@@ -1,7 +1,7 @@
 /** The free-running engine: each vCPU on a worker thread of its own. */
 export type { RunResult } from '../run-result';
 export { poolThreads, shutdownPool } from './pool';
-export { hypercallNumber, type LoggedAccess, LogKind, regionOf, type ThreadLog } from './record/access-log';
+export { domainOf, hypercallNumber, type LoggedAccess, LogKind, regionOf, type ThreadLog } from './record/access-log';
 export type { RecordedThread, Recording, ThreadKind } from './record/recording';
 export { run, runRecorded } from './run';
 export type { ConsoleInput, OutputLine, RunOptions, RunProgress } from './run-options';

@@ -19,6 +19,7 @@ import type { VcpuMeter } from './control';
 import { Cause, causeWord } from './exits';
 import { type Guest, GuestThread } from './guest-thread';
 import { type MachineTask, MachineThread } from './machine-thread';
+import { MappedFrames } from './mapped-frames';
 import { RecordKind } from './output-ring';
 import { Parking } from './parking';
 import { RandomStream } from './random';
@@ -89,11 +90,16 @@ export class VcpuThread extends GuestThread implements GuestHooks {
       hooks: this,
     });
     this.memory.whenPending(() => this.vcpu.deliverUpcalls());
+    this.memory.whenFault((error) => this.crash(error));
   }
 
   /** What the guest sees. */
   protected openMemory({ guest, private: state }: DomainImage): WindowedMemory {
-    return new WindowedMemory(guest, state, this.current.infoPointerAddress);
+    return new WindowedMemory(guest, state, this.current.infoPointerAddress, this.mappedFrames());
+  }
+
+  protected mappedFrames(): MappedFrames {
+    return new MappedFrames(this.task.image, this.task.domainIndex);
   }
 
   /** The same for the processor's own looks. */

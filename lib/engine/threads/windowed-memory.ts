@@ -7,8 +7,13 @@
  * record says 0, and the first byte of the reserved frame 0 is looked at instead. The mask is looked at only when
  * the byte is set. Plain reads do: the byte is set by others, and a set byte that is seen late is an upcall
  * taken an instruction later.
+ *
+ * Addresses beyond the domain's own lead to the frames it has mapped of others.
  */
 import { AtomicsMemory } from '../../memory/atomics-memory';
+import { describeFault, mappedAddress, mappedDomainIndex, mappingAllows } from '../../memory/grant-window';
+import { GuestCrashError } from '../errors';
+import type { MappedFrames } from './mapped-frames';
 
 /** The guest waits on words of its own in slices of this, so that upcalls and the end of the run reach it (ms). */
 const WAIT_SLICE_MS = 5;
@@ -16,14 +21,25 @@ const WAIT_SLICE_MS = 5;
 export class WindowedMemory extends AtomicsMemory {
   private readonly pointers: Int32Array;
   private readonly infoPointer: number;
+  /** Of the domain whose memory the last access through the window went to. */
+  protected $domainIndex = 0;
   private onPending: () => void = () => {};
+  private onFault: (error: Error) => never = (error) => {
+    throw error;
+  };
 
   /**
    * @param buffer - the domain's memory
    * @param state - the domain's private memory
    * @param infoPointerAddress - in it, of the word with the guest address of this vCPU's vcpu_info
+   * @param mapped - what the domain has mapped; absent: it has no window for that
    */
-  constructor(buffer: SharedArrayBuffer, state: SharedArrayBuffer, infoPointerAddress: number) {
+  constructor(
+    buffer: SharedArrayBuffer,
+    state: SharedArrayBuffer,
+    infoPointerAddress: number,
+    private readonly mapped?: MappedFrames,
+  ) {
     super(buffer);
     this.pointers = new Int32Array(state);
     this.infoPointer = infoPointerAddress >> 2;
@@ -32,6 +48,34 @@ export class WindowedMemory extends AtomicsMemory {
   /** Sets what happens in a window that finds evtchn_upcall_pending set. It looks at the mask itself. */
   whenPending(take: () => void): void {
     this.onPending = take;
+  }
+
+  /** Sets what ends the domain when the guest uses a page of the window at which nothing is mapped. */
+  whenFault(end: (error: Error) => never): void {
+    this.onFault = end;
+  }
+
+  /** True for addresses of the window too, whatever is mapped there. */
+  override contains(address: number, length: number): boolean {
+    return super.contains(address, length) || (this.mapped?.contains(address, length) ?? false);
+  }
+
+  protected override beyond(address: number, width: number, writes: boolean): AtomicsMemory {
+    const { mapped } = this;
+    if (mapped === undefined || address % width !== 0 || !mapped.contains(address, width)) {
+      return super.beyond(address, width, writes);
+    }
+    const word = mapped.wordFor(address);
+    if (!mappingAllows(word, writes)) this.onFault(new GuestCrashError(describeFault(address, writes, word)));
+    this.$domainIndex = mappedDomainIndex(word);
+    this.$there = mappedAddress(word, address);
+    return mapped.memoryOf(word);
+  }
+
+  /** @throws RangeError for an address a guest cannot sleep on */
+  protected requireOwn(address: number): void {
+    if (!super.contains(address, 4))
+      throw new RangeError(`no sleeping on address ${address}: it is not of the domain's own memory`);
   }
 
   /** The look: evtchn_upcall_pending is set. */

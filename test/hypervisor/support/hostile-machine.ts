@@ -1,14 +1,18 @@
 /** A machine in which domain 1 is hostile and domain 2 minds its own business, and what has to be true of it in the end. */
 import type { AbiName } from '../../../lib/abi';
 import type { StructLayout } from '../../../lib/abi/struct';
+import { nrGrantEntries } from '../../../lib/hypervisor/grant-entries';
 import type { HvDomain, OpenMemory } from '../../../lib/hypervisor/hypervisor';
 import { domainConfig } from '../../../lib/hypervisor/image';
 import {
+  ACTIVE_GRANT,
+  ACTIVE_GRANT_BYTES,
   CHANNEL,
   CHANNEL_BYTES,
   DOMAIN,
   DOMAIN_VALID_EVTCHNS,
   FIFO_VCPU,
+  GRANT_TABLE,
   IRQ,
   IRQ_BYTES,
   MACHINE,
@@ -46,8 +50,11 @@ export function heldLocks({ hypervisor: { domains, image } }: TestMachine): stri
   ];
 }
 
-function heldLocksOf({ channelsAddress, state, vcpus }: HvDomain): string[] {
+function heldLocksOf(domain: HvDomain): string[] {
+  const { activeGrantsAddress, channelsAddress, grantTableAddress, state, vcpus } = domain;
   return [
+    ...locksIn(GRANT_TABLE, state, grantTableAddress),
+    ...records(ACTIVE_GRANT, state, activeGrantsAddress, ACTIVE_GRANT_BYTES, nrGrantEntries(domain)),
     ...locksIn(DOMAIN, state, 0),
     ...vcpus.flatMap(({ address, fifoAddress }) => [
       ...locksIn(VCPU, state, address),

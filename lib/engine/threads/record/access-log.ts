@@ -118,6 +118,11 @@ export function regionOf(domain: number, isPrivate: boolean): number {
   return domain * 2 + (isPrivate ? 1 : 0);
 }
 
+/** The position of the domain that a region is of. */
+export function domainOf(region: number): number {
+  return region >> 1;
+}
+
 /**
  * @param rows - threads that record; the vCPUs of all domains come first
  * @param kept - newest records of each that can be read

@@ -17,7 +17,7 @@ export class RecordedVcpu extends VcpuThread {
   }
 
   protected override openMemory({ guest, private: state }: DomainImage): WindowedMemory {
-    return new LoggedMemory(guest, state, this.current.infoPointerAddress, this.recorder);
+    return new LoggedMemory(guest, state, this.current.infoPointerAddress, this.recorder, this.mappedFrames());
   }
 
   /** Of the processor's own accesses the changes are told: its looks, one at every window, tell nothing. */

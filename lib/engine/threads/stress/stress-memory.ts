@@ -9,6 +9,7 @@
  */
 import { Op } from '../../inline/ops';
 import type { VcpuMeter } from '../control';
+import type { MappedFrames } from '../mapped-frames';
 import type { AccessRecorder } from '../record/access-log';
 import { LoggedMemory } from '../record/logged-memory';
 import type { Chaos } from './chaos';
@@ -25,6 +26,7 @@ export interface StressParts {
   /** Of the domain's vCPUs. */
   readonly slots: readonly number[];
   readonly meter: VcpuMeter;
+  readonly mapped: MappedFrames;
   /** Delays every access. */
   readonly chaos: Chaos | undefined;
 }
@@ -38,7 +40,7 @@ export class StressMemory extends LoggedMemory {
 
   /** The first three as of {@link WindowedMemory}. */
   constructor(buffer: SharedArrayBuffer, state: SharedArrayBuffer, infoPointerAddress: number, parts: StressParts) {
-    super(buffer, state, infoPointerAddress, parts.recorder);
+    super(buffer, state, infoPointerAddress, parts.recorder, parts.mapped);
     this.stress = parts.words;
     this.slot = parts.slot;
     this.slots = parts.slots;
@@ -66,6 +68,7 @@ export class StressMemory extends LoggedMemory {
     expected: number,
     timeoutNs = Number.POSITIVE_INFINITY,
   ): 'ok' | 'not-equal' | 'timed-out' {
+    this.requireOwn(address);
     this.window();
     this.stress.markWaiting(this.slot, address, timeoutNs !== Number.POSITIVE_INFINITY);
     const found = Atomics.load(this.i32, address >> 2);

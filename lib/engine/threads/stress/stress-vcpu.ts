@@ -15,6 +15,7 @@ import { freezeData } from '../../scenario';
 import type { VcpuMeter } from '../control';
 import { Cause, causeWord } from '../exits';
 import { type Guest, GuestThread } from '../guest-thread';
+import { MappedFrames } from '../mapped-frames';
 import { Parking } from '../parking';
 import { AccessRecorder, hypercallNumber, LogKind, regionOf } from '../record/access-log';
 import { guestFunction, interceptExit } from '../vcpu-thread';
@@ -81,7 +82,8 @@ export class StressVcpu extends GuestThread implements GuestHooks {
     this.recorder = new AccessRecorder(stress.log, this.slot, regionOf(task.domainIndex, false));
     this.results = new Results(stress.results);
     const { meter, recorder, slot } = this;
-    const parts = { recorder, words, meter, chaos, slot, slots: task.slots };
+    const mapped = new MappedFrames(task.image, task.domainIndex);
+    const parts = { recorder, words, meter, chaos, slot, slots: task.slots, mapped };
     this.memory = new StressMemory(image.guest, image.private, current.infoPointerAddress, parts);
     this.vcpu = new GuestVcpu({
       hypervisor,
@@ -94,6 +96,7 @@ export class StressVcpu extends GuestThread implements GuestHooks {
       hooks: this,
     });
     this.memory.whenPending(() => this.vcpu.deliverUpcalls());
+    this.memory.whenFault((error) => this.crash(error));
     this.guest = this.disturbed(guestFunction(task));
     this.machine.control.markStarted(this.slot, threadId);
   }
