@@ -16,8 +16,10 @@ import {
   Completion,
   Events,
   findConsole,
+  HypercallError,
   haltUntil,
   PvConsole,
+  type RunstateInfo,
   readWallclock,
   systemTimeNs,
   Tty,
@@ -100,11 +102,24 @@ class Shell {
     const { vcpu } = this;
     let text = 'vCPU  state      running ms  blocked ms\n';
     for (let id = 0; id < vcpu.domain.vcpus; id++) {
-      const { state, timeNs } = vcpu.hypercall.vcpu.getRunstateInfo(id);
-      const ms = (ns: bigint) => (Number(ns) / 1e6).toFixed(1).padStart(12);
-      text += `${String(id).padStart(4)}  ${(STATES[state] ?? '?').padEnd(9)}${ms(timeNs[RUNSTATE_running])}${ms(timeNs[RUNSTATE_blocked])}\n`;
+      const info = this.runstate(id);
+      const ms = (state: number) =>
+        (info === undefined ? '?' : (Number(info.timeNs[state]) / 1e6).toFixed(1)).padStart(12);
+      const state = info === undefined ? '?' : (STATES[info.state] ?? '?');
+      text += `${String(id).padStart(4)}  ${state.padEnd(9)}${ms(RUNSTATE_running)}${ms(RUNSTATE_blocked)}\n`;
     }
     return text;
+  }
+
+  /** Undefined on Arm, where Xen does not tell. */
+  private runstate(id: number): RunstateInfo | undefined {
+    try {
+      return this.vcpu.hypercall.vcpu.getRunstateInfo(id);
+    } catch (error) {
+      // Only what is known: an engine may be unwinding this vCPU.
+      if (error instanceof HypercallError && error.code === 'EINVAL') return undefined;
+      throw error;
+    }
   }
 
   private interrupt([which = '']: readonly string[]): string {
