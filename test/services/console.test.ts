@@ -85,14 +85,13 @@ describe('xenconsoled', () => {
   }
 
   it('is the same under the deterministic engines, its output marks in the log', async () => {
-    const runs = await Promise.all(
-      (['inline', 'lockstep'] as const).map(async (engine) => {
-        const log: string[] = [];
-        const result = await runOnce(SHELL, { engine, seed: 1, onLog: ({ text }) => log.push(text) });
-        expect(result.failure).to.equal(null);
-        return log.join('\n');
-      }),
-    );
+    const runs: string[] = [];
+    for (const engine of ['inline', 'lockstep'] as const) {
+      const log: string[] = [];
+      const result = await runOnce(SHELL, { engine, seed: 1, onLog: ({ text }) => log.push(text) });
+      expect(result.failure).to.equal(null);
+      runs.push(log.join('\n'));
+    }
     expect(runs[0]).to.contain('console of console-shell: vCPU 1 is up\\n');
     expect(runs[0]).to.contain('vCPU 1 answered after');
     expect(runs[0]).to.contain('frobnicate: no such command');

@@ -3,8 +3,8 @@
  * lines; `other` does what `args.other` says of it.
  */
 import assert from 'node:assert/strict';
-import { defineScenario } from '../../../lib/engine/scenario';
-import { Completion, Events, findConsole, HypercallError, haltUntil, PvConsole, type Vcpu } from '../../../lib/guest';
+import { defineScenario } from 'upcall';
+import { Completion, Events, findConsole, HypercallError, haltUntil, PvConsole, type Vcpu } from 'upcall/guest';
 
 const OUT_CONS = 3080;
 const OUT_PROD = 3084;
