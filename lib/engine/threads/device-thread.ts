@@ -9,6 +9,7 @@ import { type DomainDescription, firstDomain, toolstackDomains } from '../toolst
 import { type MachineTask, MachineThread } from './machine-thread';
 import { RandomStream } from './random';
 import { LogKind } from './record/access-log';
+import { releaseSpentMemory } from './spent-memory';
 import { threadEntryPoints } from './thread-entry-points';
 
 export interface DeviceTask extends MachineTask {
@@ -113,6 +114,7 @@ export class ThreadDevice implements Device {
 
 /** Runs one device until it returns or the machine stops. The task of a worker thread. */
 export function runDevice(task: DeviceTask): DeviceOutcome {
+  releaseSpentMemory(task.image);
   const machine = new MachineThread(task);
   machine.control.markStarted(task.row, threadId);
   return deviceOutcome(() => deviceFunction(task)(new ThreadDevice(task, machine)));

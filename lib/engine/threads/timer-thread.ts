@@ -17,6 +17,7 @@
  */
 import { threadId } from 'node:worker_threads';
 import { type MachineTask, MachineThread } from './machine-thread';
+import { releaseSpentMemory } from './spent-memory';
 
 /** Waking this little too late is better than sleeping twice (ns). */
 const SLACK_NS = 1000;
@@ -25,6 +26,7 @@ export type TimerTask = MachineTask;
 
 /** Runs until the hardware is stopped. The task of a worker thread. */
 export function runTimers(task: TimerTask): void {
+  releaseSpentMemory(task.image);
   const { clock, control, hypervisor } = new MachineThread(task);
   control.markStarted(task.row, threadId);
   for (;;) {
