@@ -45,6 +45,18 @@ const examples: Readonly<Record<string, Example>> = {
     explore: { args: { rounds: 2 } },
     wrong: [{ because: 'a ping was lost', words: { received: [20, 19] } }],
   },
+  'xenstore-handshake': {
+    run: { args: { knocks: 3 } },
+    also: [
+      { args: { knocks: 2 }, abi: 'x86_32' },
+      { args: { knocks: 2 }, abi: 'arm64' },
+    ],
+    explore: { args: { knocks: 1 } },
+    wrong: [
+      { because: 'a knock was not heard', domains: { listener: { heard: 2 }, caller: { answers: 3 } } },
+      { because: 'a knock was not answered', domains: { listener: { heard: 3 }, caller: { answers: 2 } } },
+    ],
+  },
   'timer-tick': {
     run: { vcpus: 2, args: { ticks: 2, periodMs: 5 } },
     explore: { vcpus: 1, args: { ticks: 2, periodMs: 1 } },

@@ -145,6 +145,7 @@ export const TABLE_B: readonly RaceRow[] = [
   },
   { file: 'r46-sender-reads-targets-mask', kind: 'deadlock', models: TSO, preemptions: 0, budget: EASY },
   { file: 'r47-grant-revoked-while-mapped', kind: 'assertion', models: BOTH, preemptions: 2, budget: NARROW },
+  { file: 'r50-watch-missed-after-look', kind: 'deadlock', models: BOTH, preemptions: 1, budget: EASY },
 ];
 
 /** Further variants that are proven to hold, besides `fixed` of every file. */

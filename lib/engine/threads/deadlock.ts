@@ -35,10 +35,11 @@ export function isDeadlocked(
   domains: readonly WatchedDomain[],
   sleepsInGuest: SleepsInGuest = () => false,
 ): boolean {
-  if (!someoneCounts(machine, domains)) return false;
-  return allSleep(machine, domains, sleepsInGuest, () => {
+  const still = allSleep(machine, domains, sleepsInGuest, () => {
     return machine.hypervisor.nextDeadline() === Number.POSITIVE_INFINITY && !machine.control.timerAwake;
   });
+  // Last: whoever has not finished by now was looked at both times.
+  return still && someoneCounts(machine, domains);
 }
 
 /** Whether every vCPU that has not finished was asleep at some instant of the call: only a timer or another domain can wake one. */
