@@ -28,6 +28,15 @@ export function slotAddress(dice: Dice): number {
   return SLOTS_ADDRESS + dice.below(SLOTS) * SLOT_BYTES;
 }
 
+/** Where a domain maps grants, and how many pages of it are drawn from. */
+const WINDOW_ADDRESS = 0x8000_0000;
+const WINDOW_PAGES = 8;
+
+/** A page of the window. */
+function windowAddress(dice: Dice): number {
+  return WINDOW_ADDRESS + dice.below(WINDOW_PAGES) * PAGE_BYTES;
+}
+
 /** An address: often of a slot, mostly one with memory behind it, sometimes right at an edge, sometimes anything. */
 export function anyAddress(dice: Dice, { bytes }: Surroundings): number {
   switch (dice.below(16)) {
@@ -38,6 +47,7 @@ export function anyAddress(dice: Dice, { bytes }: Surroundings): number {
     case 2:
       return PAGE_BYTES + dice.below(bytes - PAGE_BYTES);
     case 3:
+      return windowAddress(dice) + (dice.below(PAGE_BYTES) & ~7);
     case 4:
       return PAGE_BYTES + (dice.below(bytes - PAGE_BYTES) & ~7);
     default:
@@ -112,6 +122,10 @@ function reference(dice: Dice): number {
   return dice.oneIn(8) ? anyNumber(dice) : dice.below(64);
 }
 
+function mapping(dice: Dice, surroundings: Surroundings): number {
+  return dice.oneIn(8) ? anyAddress(dice, surroundings) : windowAddress(dice);
+}
+
 function below(n: number): Kind {
   return (dice) => (dice.oneIn(12) ? anyNumber(dice) : dice.below(n));
 }
@@ -144,7 +158,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   nr_frames: below(6),
   ports: anyAddress,
   addr: anyAddress,
-  host_addr: anyAddress,
+  host_addr: mapping,
+  new_addr: mapping,
   frame_list: anyAddress,
   timeout: time,
   timeout_abs_ns: time,
