@@ -37,6 +37,10 @@ interface VictimCounts {
   readonly turns: number;
   readonly handled: number;
   readonly foreign: number;
+  /** How often a grant that can be written to was taken back. */
+  readonly takenBack: number;
+  /** How often it could not be, because the hostile domain was using it. */
+  readonly foundInUse: number;
 }
 
 class Tally {
@@ -44,6 +48,8 @@ class Tally {
   calls = 0;
   turns = 0;
   foreign = 0;
+  takenBack = 0;
+  foundInUse = 0;
 
   /** @throws Error if anybody but the hostile domain has come to harm */
   add({ domains, failure }: RunResult): void {
@@ -52,7 +58,7 @@ class Tally {
     if (!ENDINGS.includes(hostile.exit.reason)) throw new Error(`the hostile domain: ${hostile.exit.message}`);
     if (victim.exit.reason !== 'completed') throw new Error(`the victim: ${victim.exit.message}`);
     for (const { events, id, result } of victim.vcpus) {
-      const { foreign, handled, turns } = result as VictimCounts;
+      const { foreign, foundInUse, handled, takenBack, turns } = result as VictimCounts;
       if (handled !== turns)
         throw new Error(`vCPU ${id} of the victim had ${turns} turns and handled ${handled} events`);
       // When it has ended, each port that is open to the hostile domain may take one more.
@@ -62,18 +68,22 @@ class Tally {
       }
       this.foreign += foreign;
       this.turns += turns;
+      this.takenBack += takenBack;
+      this.foundInUse += foundInUse;
     }
     this.boots++;
     this.calls += hostile.vcpus.reduce((sum, { hypercalls }) => sum + hypercalls, 0);
   }
 
   get figures(): Figures {
-    const { boots, calls, foreign, turns } = this;
+    const { boots, calls, foreign, foundInUse, takenBack, turns } = this;
     return {
       'hostile hypercalls': calls,
       boots,
       "victim's events": turns,
       'events from the hostile domain': foreign,
+      'grants taken back': takenBack,
+      'grants found in use': foundInUse,
     };
   }
 }

@@ -7,7 +7,7 @@
 import { DOMID_SELF, EVTCHNSTAT_interdomain, EVTCHNSTAT_ipi, EVTCHNSTAT_unbound } from '../../../lib/abi';
 import type { AbiName } from '../../../lib/abi/abis';
 import { defineScenario } from '../../../lib/engine/scenario';
-import { Events, haltUntil, type Vcpu, type Word } from '../../../lib/guest';
+import { Events, GrantTable, haltUntil, type Vcpu, type Word } from '../../../lib/guest';
 import { HostileCalls } from '../../support/hostile/calls';
 import { Dice } from '../../support/hostile/dice';
 
@@ -15,6 +15,9 @@ const FRAME_BYTES = 4096;
 const FRAMES = 64;
 /** The victim's frames with a pattern in them: between its named words and the words of the kernel library. */
 const PATTERN = { from: 8 * FRAME_BYTES, to: 40 * FRAME_BYTES };
+/** Frames the victim grants to the hostile domain: one with a pattern to look at, one to write to as well. */
+const GRANTED = { read: 39, write: 45 };
+const HOSTILE = 1;
 /** Ports of the victim's that wait for the hostile domain: the lowest ones. */
 const OPEN_PORTS = [1, 2, 3, 4];
 const NS_PER_MS = 1e6;
@@ -86,6 +89,38 @@ function checkPorts(vcpu: Vcpu, own: readonly number[]): void {
   }
 }
 
+/** Grants, and now and then takes back: in between nobody else has the frame, whatever the other domain says. */
+class Granting {
+  private readonly grants: GrantTable;
+  private readonly refs: readonly number[];
+  takenBack = 0;
+  foundInUse = 0;
+
+  constructor(private readonly vcpu: Vcpu) {
+    this.grants = new GrantTable(vcpu);
+    const { read, write } = GRANTED;
+    this.refs = [this.grants.grantAccess(HOSTILE, read, { readonly: true }), this.grants.grantAccess(HOSTILE, write)];
+  }
+
+  takeBack(): void {
+    const { memory } = this.vcpu;
+    const [read, write] = this.refs as [number, number];
+    if (this.grants.endAccessRef(read)) this.grants.grantAccessRef(read, HOSTILE, GRANTED.read, { readonly: true });
+    if (!this.grants.endAccessRef(write)) {
+      this.foundInUse++;
+      return;
+    }
+    const address = GRANTED.write * FRAME_BYTES;
+    for (let at = address; at < address + FRAME_BYTES; at += 4) memory.write32(at, 0);
+    for (let at = address; at < address + FRAME_BYTES; at += 4) {
+      const found = memory.read32(at);
+      if (found !== 0) this.vcpu.assert(false, `a frame was written after its grant was taken back: ${found} at ${at}`);
+    }
+    this.takenBack++;
+    this.grants.grantAccessRef(write, HOSTILE, GRANTED.write);
+  }
+}
+
 /** The two vCPUs hand an event back and forth. Exact: nothing coalesces, so a lost event stops both. */
 function suffer(vcpu: Vcpu<{ ports: readonly number[]; ball: number; over: number }>): unknown {
   const { ports, ball, over } = vcpu.words;
@@ -102,6 +137,7 @@ function suffer(vcpu: Vcpu<{ ports: readonly number[]; ball: number; over: numbe
       vcpu.memory.write32(address, patternAt(address));
     for (const port of OPEN_PORTS) events.bindEvtchn(port, () => foreign++);
   }
+  const granting = id === 0 ? new Granting(vcpu) : undefined;
   mine.store(own);
   while (theirs.load() === 0) vcpu.relax();
   const other = theirs.load();
@@ -112,6 +148,7 @@ function suffer(vcpu: Vcpu<{ ports: readonly number[]; ball: number; over: numbe
       if (turns % 64 === 0) {
         checkPattern(vcpu);
         checkPorts(vcpu, [own, other]);
+        granting?.takeBack();
       }
       if (vcpu.now() >= end) over.store(1);
       ball.store(turns + 1);
@@ -123,7 +160,13 @@ function suffer(vcpu: Vcpu<{ ports: readonly number[]; ball: number; over: numbe
     if (id === 1) vcpu.hypercall.evtchn.send(other);
     if (last) break;
   }
-  return { turns: turns + 1, handled, foreign };
+  return {
+    turns: turns + 1,
+    handled,
+    foreign,
+    takenBack: granting?.takenBack ?? 0,
+    foundInUse: granting?.foundInUse ?? 0,
+  };
 }
 
 export default defineScenario({
