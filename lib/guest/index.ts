@@ -22,6 +22,9 @@ export { forceUpcall, haltUntil, irqDisable, irqEnable, irqEnabled, irqRestore, 
 export { checkKernelArea, KERNEL_BLOCK, kernelBlock, kernelRanges, MAX_TIMERS } from './kernel-area';
 export { Frames, LIBRARY_PAGE, libraryPage } from './library-page';
 export { Mutex } from './mutex';
+export { NET_FRAME_BYTES, type NetCounters, NetFront } from './net-front';
+export { NetRingError } from './net-ring';
+export { layWire, type Wire, WireError } from './net-wire';
 export type { EventHandler } from './port-control';
 export { printk } from './printk';
 export { type ConsoleOptions, findConsole, PvConsole } from './pv-console';
