@@ -6,12 +6,15 @@ import { isMainThread, type MessagePort, parentPort, workerData } from 'node:wor
 
 /** What a peer is started with. */
 export interface PeerTask {
-  readonly kind: 'atomics-wait' | 'spin-then-wait' | 'post-message' | 'idle' | 'or-stream';
+  readonly kind: 'atomics-wait' | 'spin-then-wait' | 'post-message' | 'message-stream' | 'idle' | 'or-stream';
   /** The side that starts and measures is 0. */
   readonly side: 0 | 1;
   readonly rounds: number;
+  /** Of a message; 0: it is a number. */
+  readonly bytes?: number;
   /** Word 0 and word 16 are the two sides' turn words; word 32 is the stream's. */
   readonly buffer: SharedArrayBuffer;
+  /** Absent: the other side is the main thread, over this thread's own port. */
   readonly port?: MessagePort;
 }
 
@@ -67,20 +70,50 @@ function pingPong({ side, rounds }: PeerTask, turn: Turn): number {
   return ((performance.now() - start) * 1e6) / rounds;
 }
 
+/** Where messages go and come from. */
+function portOf({ port }: PeerTask): MessagePort {
+  const own = port ?? parentPort;
+  if (own === null) throw new TypeError('a worker has a port to its parent');
+  return own;
+}
+
+function messageOf({ bytes = 0 }: PeerTask, round: number): number | Uint8Array {
+  return bytes === 0 ? round : new Uint8Array(bytes).fill(7);
+}
+
 /** A message back and forth through the event loop of both sides. */
-function postMessagePingPong({ side, rounds, port }: PeerTask, done: (nsPerRound: number) => void): void {
-  if (port === undefined) throw new TypeError('post-message needs a port');
+function postMessagePingPong(task: PeerTask, done: (nsPerRound: number) => void): void {
+  const { side, rounds } = task;
+  const port = portOf(task);
   const start = performance.now();
   let round = 0;
-  port.on('message', () => {
+  const take = (): void => {
     round++;
-    if (side === 1 || round < rounds) port.postMessage(round);
-    if (round === rounds) {
-      port.close();
-      done(((performance.now() - start) * 1e6) / rounds);
-    }
-  });
-  if (side === 0) port.postMessage(0);
+    if (side === 1 || round < rounds) port.postMessage(messageOf(task, round));
+    if (round !== rounds) return;
+    port.off('message', take);
+    if (task.port !== undefined) port.close();
+    done(((performance.now() - start) * 1e6) / rounds);
+  };
+  port.on('message', take);
+  if (side === 0) port.postMessage(messageOf(task, 0));
+}
+
+/** Messages one way as fast as they can be posted, and an answer to the last. */
+function messageStream(task: PeerTask, done: (nsPerMessage: number) => void): void {
+  const { side, rounds } = task;
+  const port = portOf(task);
+  const start = performance.now();
+  let received = 0;
+  const take = (): void => {
+    if (++received < (side === 0 ? 1 : rounds)) return;
+    port.off('message', take);
+    if (side === 1) port.postMessage(0);
+    if (task.port !== undefined) port.close();
+    done(((performance.now() - start) * 1e6) / rounds);
+  };
+  port.on('message', take);
+  if (side === 0) for (let i = 0; i < rounds; i++) port.postMessage(messageOf(task, i));
 }
 
 /**
@@ -108,6 +141,7 @@ function serve(task: PeerTask): void {
     if (task.kind === 'atomics-wait') answer(pingPong(task, waiting(words)));
     else if (task.kind === 'spin-then-wait') answer(pingPong(task, spinning(words)));
     else if (task.kind === 'post-message') postMessagePingPong(task, answer);
+    else if (task.kind === 'message-stream') messageStream(task, answer);
     else if (task.kind === 'or-stream') answer(orStream(task));
     else answer(0);
   });

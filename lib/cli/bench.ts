@@ -14,6 +14,7 @@ import type { BenchGroup } from './bench/group';
 import { ipi } from './bench/ipi';
 import { lockstep } from './bench/lockstep';
 import { type BenchResult, goalMet } from './bench/measure';
+import { net } from './bench/net';
 import { races } from './bench/races';
 import { stress } from './bench/stress';
 import { alignColumns } from './table';
@@ -27,6 +28,7 @@ const GROUPS: readonly BenchGroup[] = [
   fifo,
   boot,
   throughput,
+  net,
   explore,
   races,
   lockstep,

@@ -19,13 +19,16 @@ function nextMessage(worker: Worker): Promise<unknown> {
   });
 }
 
-/** Runs both sides of a two-worker baseline; returns what side 0 measured, in ns per round. */
-export async function peers(kind: PeerTask['kind'], rounds: number): Promise<number> {
+/**
+ * Runs both sides of a two-worker baseline; returns what side 0 measured, in ns per round.
+ * @param bytes - of a message; 0: it is a number
+ */
+export async function peers(kind: PeerTask['kind'], rounds: number, bytes = 0): Promise<number> {
   const buffer = new SharedArrayBuffer(4096);
   const { port1, port2 } = new MessageChannel();
   const sides = ([0, 1] as const).map((side) => {
     const port = side === 0 ? port1 : port2;
-    return new Worker(PEER, { workerData: { kind, side, rounds, buffer, port }, transferList: [port] });
+    return new Worker(PEER, { workerData: { kind, side, rounds, bytes, buffer, port }, transferList: [port] });
   });
   try {
     await Promise.all(sides.map(nextMessage));
@@ -35,6 +38,32 @@ export async function peers(kind: PeerTask['kind'], rounds: number): Promise<num
     return ns as number;
   } finally {
     await Promise.all(sides.map((side) => side.terminate()));
+  }
+}
+
+/** As {@link peers}, side 1 on the main thread, over the worker's own port. */
+export async function mainThreadPeer(
+  kind: 'post-message' | 'message-stream',
+  rounds: number,
+  bytes: number,
+): Promise<number> {
+  const worker = new Worker(PEER, {
+    workerData: { kind, side: 0, rounds, bytes, buffer: new SharedArrayBuffer(4096) },
+  });
+  try {
+    await nextMessage(worker);
+    let received = 0;
+    const result = new Promise<number>((resolve, reject) => {
+      worker.on('error', reject);
+      worker.on('message', (message) => {
+        if (typeof message === 'number') resolve(message);
+        else if (++received === rounds || kind === 'post-message') worker.postMessage(message);
+      });
+    });
+    worker.postMessage('go');
+    return await result;
+  } finally {
+    await worker.terminate();
   }
 }
 
