@@ -20,6 +20,8 @@ interface Wrong {
   readonly words?: Readonly<Record<string, number | readonly number[]>>;
   readonly domains?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly results?: readonly unknown[];
+  /** Of several domains. */
+  readonly of?: Readonly<Record<string, readonly unknown[]>>;
 }
 
 interface Example {
@@ -122,6 +124,20 @@ const examples: Readonly<Record<string, Example>> = {
     explore: { args: { typed: 'ab\u0004' } },
     wrong: [{ because: 'a character is missing', results: [{ bytesTaken: 3 }] }],
   },
+  'net-echo': {
+    run: { args: { frames: 20, bytes: 100, window: 4 } },
+    also: [{ args: { frames: 20, bytes: 1514, window: 1 }, abi: 'arm64' }],
+    wrong: [
+      {
+        because: 'an echo is missing',
+        of: { client: [{ sent: 20, received: 19 }], server: [{ sent: 20, received: 20 }] },
+      },
+      {
+        because: 'a frame is missing',
+        of: { client: [{ sent: 20, received: 20 }], server: [{ sent: 20, received: 19 }] },
+      },
+    ],
+  },
   'console-shell': {
     run: { vcpus: 2 },
     also: [{ vcpus: 3, abi: 'arm64', input: 'ipi 2\nipi 1\nps\n\u0004' }],
@@ -164,11 +180,18 @@ function wordsOf(values: Wrong['words'] = {}): Record<string, unknown> {
 }
 
 /** The context of a check, with what a broken kernel left behind. */
-function contextOf({ words, domains, results = [] }: Wrong, { args, vcpus = 2 }: RunOptions): CheckContext {
+function contextOf({ words, domains, results = [], of = {} }: Wrong, { args, vcpus = 2 }: RunOptions): CheckContext {
   const views = Object.fromEntries(
     Object.entries(domains ?? {}).map(([name, values]) => [name, { words: wordsOf(values) }]),
   );
-  return { domain: { vcpus }, domains: views, args, words: wordsOf(words), results } as unknown as CheckContext;
+  return {
+    domain: { vcpus },
+    domains: views,
+    args,
+    words: wordsOf(words),
+    results,
+    resultsOf: of,
+  } as unknown as CheckContext;
 }
 
 describe('examples', () => {
