@@ -29,6 +29,16 @@ export type { EventHandler } from './port-control';
 export { printk } from './printk';
 export { type ConsoleOptions, findConsole, PvConsole } from './pv-console';
 export { PvSpinlock, SPINS_BEFORE_POLL } from './pv-spinlock';
+export {
+  BackRing,
+  FrontRing,
+  initialiseRing,
+  RING_END_BYTES,
+  RingError,
+  type RingProtocol,
+  type RingValue,
+  ringSize,
+} from './ring';
 export type { ServicePlace } from './service-page';
 export { Spinlock } from './spinlock';
 export { Timer, type TimerCallback, Timers } from './timers';
