@@ -1,6 +1,7 @@
 /** The public API: named re-exports, nothing else. */
 export { HypercallError } from './abi/errno';
 export { GuestAssertionError, GuestCrashError, GuestExitError, ScenarioError, UpcallError } from './engine/errors';
+export { ControlError } from './engine/monitor/socket-path';
 export type {
   DomainExit,
   DomainResult,
@@ -23,6 +24,8 @@ export {
   type ToolstackDomain,
   type WordsSpec,
 } from './engine/scenario';
+export type { Dump } from './engine/snapshot/dump-file';
+export type { DomainState } from './engine/snapshot/summary';
 export {
   type ConsoleInput,
   type OutputLine,

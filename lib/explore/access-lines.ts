@@ -2,11 +2,14 @@
 import { Op, opName } from '../engine/inline/ops';
 import type { DomainPlan, MachinePlan } from '../engine/machine-plan';
 import type { LastAccesses } from '../engine/snapshot/dump-file';
+import type { DomainSnapshot } from '../engine/snapshot/schema';
 import { domainOf, hypercallNumber, type LoggedAccess, LogKind, type ThreadLog } from '../engine/threads';
+import { fifoRanges } from '../guest/fifo-area';
 import { kernelRanges } from '../guest/kernel-area';
 import { hypercallNames } from '../hypervisor/hypercall-names';
 import { PAGE_BYTES } from '../hypervisor/image';
 import { AddressNames, domainRanges } from '../memory/names';
+import { fifoNamesAt } from './fifo-words';
 
 /** So many of the last ones are told. */
 const MOST_LINES = 200;
@@ -35,9 +38,16 @@ export function accessLines(plan: MachinePlan, logs: readonly ThreadLog[]): stri
   });
 }
 
-/** The same for a dump: by vCPU, the last ones of each. */
-export function accessesByVcpu(plan: MachinePlan, logs: readonly ThreadLog[]): LastAccesses[] {
-  const speakers = speakersOf(plan);
+/**
+ * The same for a dump: by vCPU, the last ones of each.
+ * @param domains - as they were then: what they had registered has names
+ */
+export function accessesByVcpu(
+  plan: MachinePlan,
+  logs: readonly ThreadLog[],
+  domains: readonly DomainSnapshot[],
+): LastAccesses[] {
+  const speakers = speakersOf(plan, domains);
   const hypercalls = hypercallsByNumber();
   return logs.flatMap(({ row, missing, accesses }) => {
     const speaker = speakers[row];
@@ -56,13 +66,16 @@ function hypercallsByNumber(): ReadonlyMap<number, string> {
   return new Map(hypercallNames().map((name) => [hypercallNumber(name), name]));
 }
 
-function speakersOf(plan: MachinePlan): Speaker[] {
+function speakersOf(plan: MachinePlan, domains: readonly DomainSnapshot[] = []): Speaker[] {
   const spaces = plan.domains.map(namesOf);
   return plan.domains.flatMap(({ name, config }, index) => {
     const prefix = plan.domains.length > 1 ? `${name}/` : '';
-    const nameOf = ({ address, region }: LoggedAccess): string => {
+    const nameOf = ({ address, region, kind, operand }: LoggedAccess): string => {
       const owner = domainOf(region);
-      const described = spaces[owner]?.describe(address) ?? '';
+      const fifo = domains[owner]?.fifo;
+      const registered = fifo && fifoNamesAt(fifo, address);
+      const bits = kind === Op.OR32 || kind === Op.XOR32 ? operand : kind === Op.AND32 ? ~operand : 0;
+      const described = registered?.describeBits(address & ~3, bits) ?? spaces[owner]?.describe(address) ?? '';
       return owner === index ? described : `${plan.domains[owner]?.name}.${described}`;
     };
     return Array.from({ length: config.vcpus }, (_, vcpu) => ({
@@ -74,7 +87,7 @@ function speakersOf(plan: MachinePlan): Speaker[] {
   });
 }
 
-function namesOf({ config, words }: DomainPlan): AddressNames {
+function namesOf({ config, words, guestDomain }: DomainPlan): AddressNames {
   const { abi, frames, grantFrames, vcpus } = config;
   const ranges = domainRanges({
     abi,
@@ -85,7 +98,9 @@ function namesOf({ config, words }: DomainPlan): AddressNames {
     grantFrames,
   });
   // The guest library's words where nothing of the scenario's own lies, bare frames last.
-  const library = kernelRanges(vcpus, frames * PAGE_BYTES);
+  const bytes = frames * PAGE_BYTES;
+  const library = kernelRanges(vcpus, bytes);
+  if (guestDomain.events === 'fifo') library.push(...fifoRanges(vcpus, bytes, config.maxPort));
   return new AddressNames([...ranges.slice(0, -1), ...library, ...ranges.slice(-1)]);
 }
 

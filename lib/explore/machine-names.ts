@@ -1,6 +1,5 @@
 /** Names for addresses of a whole machine: guest memory by its structures, the hypervisor's state by its records. */
 
-import { layoutOf } from '../abi/layouts';
 import type { RegionPlace } from '../engine/inline/inline-machine';
 import { CLOCK_ADDRESS, DEADLINE_ADDRESS, ENGINE_BYTES, TICK_ADDRESS } from '../engine/inline/ops';
 import type { MachinePlan } from '../engine/machine-plan';
@@ -8,14 +7,13 @@ import { fifoRanges } from '../guest/fifo-area';
 import { kernelRanges } from '../guest/kernel-area';
 import { libraryRanges } from '../guest/library-page';
 import type { HvDomain, Hypervisor } from '../hypervisor/hypervisor';
-import { GRANTS_PER_FRAME, PAGE_BYTES } from '../hypervisor/image';
+import { GRANTS_PER_FRAME } from '../hypervisor/image';
 import { PauseFlag } from '../hypervisor/platform';
 import { PortView } from '../hypervisor/port-view';
 import {
   ACTIVE_GRANT,
   CHANNEL,
   DOMAIN,
-  EVENT_WORDS_PER_PAGE,
   FIFO_DOMAIN,
   FIFO_VCPU,
   GRANT_MAPPING,
@@ -27,14 +25,13 @@ import {
   VCPU,
 } from '../hypervisor/state-layout';
 import { AddressNames, domainRanges } from '../memory/names';
+import { fifoNamesAt } from './fifo-words';
 
 const ENGINE_NAMES: Readonly<Record<number, string>> = {
   [CLOCK_ADDRESS]: 'clock',
   [DEADLINE_ADDRESS]: 'timer',
   [TICK_ADDRESS]: 'time',
 };
-
-const CONTROL_BLOCK = layoutOf('x86_64', 'evtchn_fifo_control_block');
 
 const pauseFlags = Object.fromEntries(Object.entries(PauseFlag).map(([name, bit]) => [Math.log2(bit), name]));
 
@@ -116,17 +113,10 @@ export class MachineNames {
     });
     return (address) => {
       if (!view.usesFifo) return undefined;
-      for (const vcpu of domain.vcpus) {
-        const control = view.controlBlock(vcpu);
-        const inBlock = address - control;
-        if (control === 0 || inBlock < 0 || inBlock >= CONTROL_BLOCK.size) continue;
-        return new AddressNames([{ name: `control_block[${vcpu.vcpuId}]`, address: control, layout: CONTROL_BLOCK }]);
-      }
-      const page = view.eventArrayPages().findIndex((start) => address >= start && address < start + PAGE_BYTES);
-      if (page < 0) return undefined;
-      const word = address & ~3;
-      const port = page * EVENT_WORDS_PER_PAGE + (word % PAGE_BYTES) / 4;
-      return new AddressNames([{ name: `event_array[${port}]`, address: word, bits: { '': 'event word' } }]);
+      const controlBlocks = domain.vcpus
+        .map((vcpu) => ({ vcpu: vcpu.vcpuId, address: view.controlBlock(vcpu) }))
+        .filter((block) => block.address !== 0);
+      return fifoNamesAt({ controlBlocks, pages: view.eventArrayPages() }, address);
     };
   }
 

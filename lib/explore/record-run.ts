@@ -1,8 +1,10 @@
 /** A free run, recorded: its result, and what its threads did as a trace. */
 import type { RunFailure, RunResult } from '../engine/run-result';
 import type { Scenario } from '../engine/scenario';
+import type { Dump } from '../engine/snapshot/dump-file';
 import { type Recording, type RunOptions, runRecorded } from '../engine/threads';
 import { traceRecording } from './recorded-trace';
+import { lastAccessesOf } from './replay-dump';
 import type { Trace, TraceFailure } from './trace-format';
 
 export interface RecordedRun {
@@ -21,8 +23,16 @@ export async function recordRun(
   options: RunOptions = {},
   events?: number,
 ): Promise<RecordedRun> {
-  const { result, recording } = await runRecorded(scenario, options, events);
-  return { result, recording, trace: traceRecording(recording, traceFailure(result.failure, recording)) };
+  const { onDump } = options;
+  let dump: Dump | undefined;
+  const keep = (taken: Dump): void => {
+    dump = taken;
+  };
+  const recorded = { ...options, ...(onDump === undefined ? {} : { onDump: keep }) };
+  const { result, recording } = await runRecorded(scenario, recorded, events);
+  const trace = traceRecording(recording, traceFailure(result.failure, recording));
+  if (dump !== undefined) onDump?.({ ...dump, lastAccesses: lastAccessesOf(recording.plan, trace) });
+  return { result, recording, trace };
 }
 
 /** A run's failure as one of an execution: told by the kinds of those. */

@@ -20,14 +20,23 @@ export interface Remains {
 }
 
 export function dumpOfTrace({ plan, engine, seed, trace, failure, domains }: Remains): Dump {
-  const vcpus = plan.domains.flatMap(({ name, config }) =>
-    Array.from({ length: config.vcpus }, (_, vcpu) => ({ domain: name, vcpu })),
-  );
+  const vcpus = vcpusOf(plan);
   const actor = failure.actor === undefined ? -1 : trace.actors.indexOf(failure.actor);
   const { kind, message } = failure;
   const result = { scenario: trace.scenario, engine, seed, failure: { kind, message, ...vcpus[actor] }, domains: [] };
-  const lastAccesses = vcpus.map((vcpu, index) => ({ ...vcpu, ...lastSteps(trace.steps, index) }));
-  return makeDump({ result, systemTime: null, domains, lastAccesses });
+  return makeDump({ result, systemTime: null, domains, lastAccesses: lastAccessesOf(plan, trace) });
+}
+
+/** The last steps of each vCPU, as a dump has them. */
+export function lastAccessesOf(plan: MachinePlan, trace: Trace): LastAccesses[] {
+  return vcpusOf(plan).map((vcpu, actor) => ({ ...vcpu, ...lastSteps(trace.steps, actor) }));
+}
+
+/** In the order of actors. */
+function vcpusOf(plan: MachinePlan): Pick<LastAccesses, 'domain' | 'vcpu'>[] {
+  return plan.domains.flatMap(({ name, config }) =>
+    Array.from({ length: config.vcpus }, (_, vcpu) => ({ domain: name, vcpu })),
+  );
 }
 
 function lastSteps(steps: readonly TraceStep[], actor: number): Pick<LastAccesses, 'missing' | 'accesses'> {

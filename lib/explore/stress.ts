@@ -79,7 +79,7 @@ function dumpOf(plan: MachinePlan, failure: StressFailure): Dump {
   const cause = stack === undefined ? {} : { cause: { name: 'Error', message, stack } };
   const told = { kind, message, ...(domain && { domain }), ...(vcpu === undefined ? {} : { vcpu }), ...cause };
   const result = { scenario: plan.scenario.name, engine: 'stress', seed, failure: told, domains: [] };
-  return makeDump({ result, systemTime: null, domains, lastAccesses: accessesByVcpu(plan, logs) });
+  return makeDump({ result, systemTime: null, domains, lastAccesses: accessesByVcpu(plan, logs, domains) });
 }
 
 function describe(schedule: Reconstruction): string {

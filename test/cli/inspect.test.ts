@@ -34,7 +34,7 @@ describe('upcall inspect', () => {
     );
     expect(text).to.match(/VCPU0: blocked poll=0 upcall_pend=00 upcall_mask=00\n/);
     expect(text).to.match(/VCPU1: polling poll=1 upcall_pend=00 upcall_mask=01\n/);
-    expect(text).to.match(/\nLast accesses: none were recorded\n$/);
+    expect(text).to.match(/\nLast accesses: none were recorded \(run --record does\)\n$/);
   });
 
   it('names the words of the FIFO ABI', async () => {

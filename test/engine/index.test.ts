@@ -4,6 +4,7 @@ import * as upcall from '../../lib/index';
 describe('the public API', () => {
   it('exports what it promises, no more', () => {
     expect(Object.keys(upcall).sort()).to.deep.equal([
+      'ControlError',
       'ExplorationFailed',
       'ExploreOptionError',
       'GuestAssertionError',

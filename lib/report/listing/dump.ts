@@ -95,7 +95,7 @@ function wordLines(words: DumpedDomain['words']): string[] {
 }
 
 function accessLines(lastAccesses: Dump['lastAccesses']): string[] {
-  if (lastAccesses === null) return ['Last accesses: none were recorded'];
+  if (lastAccesses === null) return ['Last accesses: none were recorded (run --record does)'];
   return lastAccesses.flatMap(({ domain, vcpu, missing, accesses }: LastAccesses) => [
     `Last accesses of ${domain} VCPU${vcpu}${missing > 0 ? ` (${missing} before them were not kept)` : ''}:`,
     ...accesses.map((line) => `${INDENT}${line}`),
