@@ -190,6 +190,7 @@ describe('the repository', () => {
       'LICENSE',
       'README.md',
       'SECURITY.md',
+      'docs',
       'examples',
       'lib',
     ].concat(['package-lock.json', 'package.json', 'test', 'tsconfig.json', 'workers']);

@@ -73,7 +73,10 @@ export function registerExplore(program: Command): void {
     .option('--watchdog <ms>', 'longest time one execution may take, 0 for no limit', integerFrom(0))
     .option('--list', 'list the different outcomes, each with a token that replays it')
     .option('--trace <file>', 'write the trace of the failure as JSON')
-    .option('--html <file>', 'write a page that shows the failure, and the nearest schedule that passes, step by step')
+    .option(
+      '--html <file>',
+      'write a page: what was covered, and the failure step by step beside the nearest schedule that passes',
+    )
     .option('--perfetto <file>', 'write the failure as trace events, for ui.perfetto.dev or chrome://tracing')
     .option('--verbose', 'show every step of the failure')
     .option('--json', 'print the result as one JSON object')
@@ -124,7 +127,9 @@ function exploreOptions(options: ExploreCommandOptions): ExploreOptions {
   const { vcpus, abi, events, args, strategy, memoryModel, hypercalls, dataRaces, seed } = options;
   const { maxExecutions, maxSteps, preemptionBound, depth, workers, watchdog } = options;
   const limits = { maxExecutions, maxSteps, preemptionBound, depth, workers, watchdogMs: watchdog };
-  return { vcpus, abi, events, args, strategy, memoryModel, hypercalls, dataRaces, seed, ...limits };
+  // A page shows what was covered.
+  const coverage = options.html !== undefined;
+  return { vcpus, abi, events, args, strategy, memoryModel, hypercalls, dataRaces, seed, coverage, ...limits };
 }
 
 function progressText(progress: ExploreProgress, strategy: StrategyName): string {

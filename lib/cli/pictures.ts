@@ -3,11 +3,13 @@ import { writeFileSync } from 'node:fs';
 import type { RunResult } from '../engine/run-result';
 import { findPassing } from '../explore/neighbour';
 import { type ReplayOptions, type ReplayResult, replay } from '../explore/replay';
+import type { StressResult } from '../explore/stress';
 import type { Trace, TraceFailure } from '../explore/trace-format';
 import { type ReplaySetting, replayCommand } from '../report/command';
 import type { ExploreResult } from '../report/explore-result';
 import type { PageExecution } from '../report/page-data';
 import { pageExecution, recordedExecution } from '../report/page-execution';
+import { pageExploration } from '../report/page-exploration';
 import type { RunStatistics } from '../report/statistics-format';
 import { formatTraceEvents } from '../report/trace-events';
 import { formatTraceFile } from '../report/trace-file';
@@ -61,7 +63,36 @@ export interface PicturedRun {
   readonly statistics?: RunStatistics;
 }
 
-/** The failure and the nearest schedule that passes; if nothing failed, the most frequent outcome. */
+/**
+ * The first failure of a stress: its schedule and the nearest one that passes, or where no schedule was found what the guests did.
+ * @returns lines for the report
+ */
+export async function writeStressPictures(
+  { html, perfetto }: PictureFiles,
+  subject: PageSubject,
+  { scenario, failures }: StressResult,
+  log: Trace | undefined,
+): Promise<readonly string[]> {
+  const [failure] = failures;
+  if (html === undefined && perfetto === undefined) return [];
+  if (failure === undefined) return ['nothing failed: there is nothing to show, and no file was written'];
+  const executions: PageExecution[] = [];
+  if (failure.token !== null) {
+    const result = await replay(subject.file, failure.token, replayOptions(subject));
+    executions.push(pageExecution('Failing schedule', result, command(subject, failure.token), failureOf(result)));
+  } else if (log !== undefined) executions.push(recordedExecution('What the guests did', log));
+  else return ['no file was written: of machines with so many vCPUs the accesses are not put together'];
+  writeTraceEvents(perfetto, executions);
+  if (html === undefined) return [];
+  if (failure.token !== null) executions.push(...(await nearestPassing(subject, failure.token)));
+  writePage(html, { title: scenario, executions });
+  return [];
+}
+
+/**
+ * What the search covered, with the failure and the nearest schedule that passes; if nothing failed, with the most frequent
+ * outcome.
+ */
 export async function writeExplorePictures(
   { html, perfetto }: PictureFiles,
   subject: PageSubject,
@@ -80,7 +111,11 @@ export async function writeExplorePictures(
   writeTraceEvents(perfetto, executions);
   if (html === undefined) return;
   if (failure !== null) executions.push(...(await nearestPassing(subject, failure.token)));
-  writePage(html, { title: scenario, executions });
+  writePage(html, {
+    title: scenario,
+    executions,
+    exploration: pageExploration(result, (token) => command(subject, token)),
+  });
 }
 
 /**

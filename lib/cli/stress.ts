@@ -7,10 +7,13 @@
 import type { Command } from 'commander';
 import type { StressProgress } from '../engine/threads/stress';
 import { type StressFailureReport, type StressResult, stress } from '../explore/stress';
+import type { Trace } from '../explore/trace-format';
 import { replayCommand } from '../report/command';
 import { visibleLines } from '../report/visible-text';
 import { addDumpOption, checkDump, type DumpOption, dumpTo } from './dump-file';
+import { usage } from './explore';
 import { addScenarioOptions, addSeedOption, integerFrom, parseDurationMs, type ScenarioOptions } from './options';
+import { checkPictures, type PictureFiles, writeStressPictures } from './pictures';
 import { ProgressLine } from './progress-line';
 import { interruptible, locateScenario } from './run';
 import { formatNs, guestFrames } from './run-report';
@@ -19,7 +22,7 @@ import { fitTo, painter } from './terminal';
 const FAILED = 1;
 const INTERRUPTED = 130;
 
-interface StressCommandOptions extends ScenarioOptions, DumpOption {
+interface StressCommandOptions extends ScenarioOptions, PictureFiles, DumpOption {
   readonly duration?: number;
   readonly iterations?: number;
   readonly chaos?: boolean;
@@ -47,6 +50,8 @@ export function registerStress(program: Command): void {
     .option('--memory <mb>', 'heap of each thread in MiB', integerFrom(8))
     .option('--control <socket>', 'make a socket at which upcall ps and upcall top show the machine')
     .option('--no-reconstruct', 'do not search for a schedule that fails the same way')
+    .option('--html <file>', 'write a page that shows the first failure step by step')
+    .option('--perfetto <file>', 'write the first failure as trace events, for ui.perfetto.dev or chrome://tracing')
     .option('--json', 'print the result as one JSON object')
     .action((scenario: string, options: StressCommandOptions) => stressCommand(scenario, options));
 }
@@ -54,21 +59,29 @@ export function registerStress(program: Command): void {
 async function stressCommand(given: string, options: StressCommandOptions): Promise<void> {
   const interrupt = interruptible();
   const progress = new ProgressLine(process.stderr);
-  const { duration, watchdog, memory, json, dump, ...others } = options;
+  const { duration, watchdog, memory, json, dump, html, perfetto, ...others } = options;
   checkDump(options);
+  checkPictures(options);
   const { onDump, notes } = dumpTo(dump);
   try {
-    const result = await stress(locateScenario(given), {
+    const file = locateScenario(given);
+    let log: Trace | undefined;
+    const result = await stress(file, {
       ...others,
       ...(duration === undefined ? {} : { durationMs: duration }),
       ...(watchdog === undefined ? {} : { watchdogMs: watchdog }),
       ...(memory === undefined ? {} : { memoryLimitMb: memory }),
       signal: interrupt.signal,
       onDump,
+      ...(html === undefined && perfetto === undefined ? {} : { onTrace: (trace) => (log = trace) }),
       onProgress: (snapshot) => progress.show(progressText(snapshot)),
     });
     progress.clear();
-    process.stdout.write(json ? `${JSON.stringify(result)}\n` : report(result, given, options, notes));
+    const { vcpus, abi, events, args } = options;
+    const subject = { given, file, setting: { vcpus, abi, events, args } };
+    const told = await usage(() => writeStressPictures({ html, perfetto }, subject, result, log));
+    const lines = [...notes, ...told];
+    process.stdout.write(json ? `${JSON.stringify(result)}\n` : report(result, given, options, lines));
     if (result.failures.length > 0) process.exitCode = FAILED;
     else if (result.interrupted) process.exitCode = INTERRUPTED;
   } finally {

@@ -6,6 +6,7 @@ import { InlineMachine } from '../engine/inline/inline-machine';
 import { resolveScenario } from '../engine/resolve-scenario';
 import type { Scenario } from '../engine/scenario';
 import { evaluateScenario } from '../engine/scenario-source';
+import { describeCoverage } from './describe-coverage';
 import { explain, tokenOf } from './explain';
 import {
   BLOCK,
@@ -160,6 +161,7 @@ function report(subject: Subject, options: CheckedOptions, searched: Searched, e
     covered: [...tally.covered].sort(),
     uncovered: (subject.plan.scenario.covers ?? []).filter((label) => !tally.covered.has(label)),
     failure: found === undefined ? null : explain(subject, options, found, executions),
+    ...(tally.coverage === undefined ? {} : { coverage: describeCoverage(subject, options, tally.coverage) }),
   };
 }
 

@@ -64,6 +64,8 @@ export interface ExploreOptions extends ScenarioOptions {
   readonly depth?: number;
   /** Steps of timers and of each device in one execution. Default 16. */
   readonly hardwareSteps?: number;
+  /** Gather what is covered, at some cost: see ExploreReport.coverage. Default false. */
+  readonly coverage?: boolean;
   /**
    * Worker threads that explore, 1 to 256; default: none, this thread does. The verdict is the same, and so are, where nothing fails, the
    * executions of an exhaustive strategy; a random one makes the same executions whatever the number.
@@ -116,6 +118,7 @@ export function checkExploreOptions(options: ExploreOptions): CheckedOptions {
     preemptionBound: limit('preemptionBound', options.preemptionBound ?? Number.POSITIVE_INFINITY, 0),
     depth: integer('depth', options.depth ?? 3, 1, 100),
     hardwareSteps: integer('hardwareSteps', options.hardwareSteps ?? 16, 1, 1_000_000),
+    coverage: options.coverage === true,
     workers: options.workers === undefined ? 0 : integer('workers', options.workers, 1, MOST_WORKERS),
     watchdogMs: integer('watchdogMs', options.watchdogMs ?? DEFAULT_WATCHDOG_MS, 0, 2 ** 31 - 1),
   };

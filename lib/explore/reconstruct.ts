@@ -48,7 +48,7 @@ const ATTEMPTS: readonly Attempt[] = [
   { by: 'search', memoryModel: 'tso', hypercalls: 'fine', milliseconds: 1500 },
 ];
 /** More vCPUs than this are more actors than the engine has, store buffers included. */
-const MOST_VCPUS = 14;
+export const MOST_VCPUS = 14;
 const MAX_STEPS = 20_000;
 const HARDWARE_STEPS = 16;
 const SLICE_MS = 40;

@@ -2,6 +2,7 @@
 
 import type { MemoryModel } from '../engine/inline/event-stack';
 import type { FailureKind } from '../engine/inline/inline-engine';
+import type { ExploreCoverage } from './coverage-format';
 import type { StrategyName } from './options';
 import type { Trace } from './trace';
 
@@ -77,6 +78,8 @@ export interface ExploreReport {
    */
   readonly uncovered: readonly string[];
   readonly failure: ExploreFailure | null;
+  /** Present if it was asked for. */
+  readonly coverage?: ExploreCoverage;
 }
 
 /** @param explored - the part that is behind, if it can be told */

@@ -3,6 +3,7 @@ import type { EngineFailure, ExecutionSink, FailureKind, InlineEngine } from '..
 import { InlineMachine, type MachineSetup } from '../engine/inline/inline-machine';
 import type { Strategy } from '../engine/inline/strategy';
 import type { MachinePlan } from '../engine/machine-plan';
+import { Coverage } from './coverage';
 import { endless, OutOfTime, withinTime } from './guest-time';
 import type { CheckedOptions } from './options';
 import { recordSchedule } from './script';
@@ -44,6 +45,7 @@ export class Search implements ExecutionSink {
     private readonly afterExecution: () => boolean,
     private readonly admit?: () => boolean,
   ) {
+    if (options.coverage) this.tally.coverage = new Coverage();
     const onCover = (label: string): void => void this.tally.covered.add(label);
     this.machine = new InlineMachine(plan, { ...setupOf(options), onCover });
     this.engine = this.machine.engine;
@@ -78,6 +80,7 @@ export class Search implements ExecutionSink {
     }
     if (this.admit?.() === false) return true;
     tally.executions++;
+    tally.coverage?.note(engine.state);
     if (failure !== null) {
       const { kind, message, actor } = failure;
       this.found = { kind, message, actor, ...recordSchedule(engine.state) };

@@ -1,5 +1,6 @@
 /** `stress`: runs a scenario over and over on free-running threads until it fails or the time is up. */
 
+import { InlineMachine } from '../engine/inline/inline-machine';
 import type { MachinePlan } from '../engine/machine-plan';
 import { resolveScenario } from '../engine/resolve-scenario';
 import type { Scenario } from '../engine/scenario';
@@ -14,14 +15,21 @@ import {
   type StressOptions as ThreadStressOptions,
 } from '../engine/threads/stress';
 import { accessesByVcpu, accessLines } from './access-lines';
-import { failsTheSameWay, type Reconstruction, reconstruct } from './reconstruct';
+import { failsTheSameWay, MOST_VCPUS, type Reconstruction, reconstruct } from './reconstruct';
+import { stressedMachine, traceRecorded } from './recorded-trace';
 import { resolveSubject, type Subject } from './subject';
+import type { Trace } from './trace-format';
 
 export interface StressOptions extends ThreadStressOptions {
   /** Search for a schedule that fails as the threads did. Default true. It takes some seconds at most. */
   readonly reconstruct?: boolean;
   /** Called once if an iteration fails: the machine in the first one that did. */
   readonly onDump?: (dump: Dump) => void;
+  /**
+   * Called once if an iteration fails for which no schedule was found: what its guests did last, in the order of the log's clock. Not
+   * for machines of more vCPUs than are explored.
+   */
+  readonly onTrace?: (trace: Trace) => void;
 }
 
 /** An iteration that failed. */
@@ -57,6 +65,9 @@ export async function stress(scenario: string | Scenario, options: StressOptions
   const searched = options.reconstruct === false ? undefined : await resolveSubject(scenario, options);
   const failures: StressFailureReport[] = [];
   for (const failure of result.failures) failures.push(await report(failure, failures, searched));
+  if (first !== undefined && failures[0]?.token === null && first.logs.length <= MOST_VCPUS) {
+    options.onTrace?.(traceOf(plan, first));
+  }
   return { ...result, failures };
 }
 
@@ -72,6 +83,15 @@ async function report(
   const schedule = await reconstruct(subject, failure);
   const log = schedule.token === null ? { log: accessLines(subject.plan, logs) } : {};
   return { ...found, token: schedule.token, reconstruction: describe(schedule), ...log };
+}
+
+function traceOf(plan: MachinePlan, { kind, message, domain, vcpu, seed, logs }: StressFailure): Trace {
+  const machine = new InlineMachine(plan, { memoryModel: 'sc', seed, maxSteps: 1, hardwareSteps: 1 });
+  const concerned = plan.domains.flatMap(({ name, config }) =>
+    Array.from({ length: config.vcpus }, (_, id) => name === (domain ?? plan.domains[0]?.name) && id === vcpu),
+  );
+  const actor = concerned.indexOf(true);
+  return traceRecorded(stressedMachine(plan, machine, logs), { kind, message, ...(actor < 0 ? {} : { actor }) });
 }
 
 function dumpOf(plan: MachinePlan, failure: StressFailure): Dump {

@@ -1,5 +1,7 @@
 /** What is counted while executions go by. Parts of a search are counted apart and added up. */
 
+import { Coverage, type CoverageData } from './coverage';
+
 /** Different outcomes that are kept apart; the executions of further ones are only counted. */
 const MAX_OUTCOMES = 1000;
 
@@ -22,6 +24,8 @@ export interface TallyData {
   readonly unlisted: number;
   readonly covered: readonly string[];
   readonly outcomes: readonly OutcomeCount[];
+  /** Where it is asked for. */
+  readonly coverage?: CoverageData;
 }
 
 export class Tally {
@@ -33,6 +37,9 @@ export class Tally {
   unlisted = 0;
   readonly covered = new Set<string>();
   readonly outcomes = new Map<string, OutcomeCount>();
+
+  /** Where it is asked for. */
+  coverage: Coverage | undefined;
 
   /** Counts an outcome. `schedule` is asked for the first of each. */
   note(results: readonly unknown[], schedule: () => Pick<OutcomeCount, 'actors' | 'choices'>): void {
@@ -51,6 +58,10 @@ export class Tally {
     this.parked ||= data.parked;
     this.unlisted += data.unlisted;
     for (const label of data.covered) this.covered.add(label);
+    if (data.coverage !== undefined) {
+      this.coverage ??= new Coverage();
+      this.coverage.add(data.coverage);
+    }
     for (const outcome of data.outcomes) {
       const known = this.outcomes.get(outcome.key);
       if (known !== undefined) known.count += outcome.count;
@@ -66,6 +77,7 @@ export class Tally {
       ...{ executions, blocked, steps, parked, unlisted },
       covered: [...this.covered],
       outcomes: [...this.outcomes.values()],
+      ...(this.coverage === undefined ? {} : { coverage: this.coverage.take() }),
     };
     this.executions = this.blocked = this.steps = this.unlisted = 0;
     this.covered.clear();

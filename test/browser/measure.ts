@@ -18,6 +18,7 @@ async function measure(): Promise<void> {
     const args = ['--args', '{"rounds":300}', '--strategy', 'pct', '--max-executions', '1', '--max-steps', '100000'];
     await upcall('explore', path.join(__dirname, '../../examples/ipi-ping-pong.ts'), ...args, '--html', file);
     const { page } = await open(browser, file);
+    await page.getByRole('tab', { name: 'Most frequent outcome' }).click();
     const rows = await page.getByRole('grid').getAttribute('aria-rowcount');
     const paintMs = await page.evaluate(
       () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0,

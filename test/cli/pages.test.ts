@@ -6,6 +6,7 @@ import type { PageData } from '../../lib/report/page-data';
 import { upcall } from './run-cli';
 
 const PING_PONG = path.join(__dirname, '../../examples/ipi-ping-pong.ts');
+const COLLIDING = path.join(__dirname, 'scenarios/colliding.ts');
 const LOST_UPDATE = path.join(__dirname, 'scenarios/lost-update.ts');
 
 describe('pages', () => {
@@ -37,11 +38,13 @@ describe('pages', () => {
     }
   });
 
-  it('of a search without a failure hold its most frequent outcome', async () => {
+  it('of a search without a failure hold what it covered and its most frequent outcome', async () => {
     const file = path.join(folder, 'held.html');
     const { status } = await upcall('explore', LOST_UPDATE, '--args', '{"atomic":true}', '--html', file);
     expect(status).to.equal(0);
-    const { executions } = dataOf(file);
+    const { executions, exploration } = dataOf(file);
+    expect(exploration?.coverage.traces).to.equal(exploration?.search.executions);
+    expect(exploration?.outcomes[0]?.command).to.equal(executions[0]?.command);
     expect(executions.map(({ trace }) => trace.failure)).to.deep.equal([null]);
     expect(executions[0]?.command).to.include(`--args '{"atomic":true}'`);
   });
@@ -91,6 +94,22 @@ describe('pages', () => {
     expect(replayed.stderr).to.match(
       /^upcall: .* was recorded on free-running threads: there is no schedule to replay/,
     );
+  });
+
+  it('of stress hold the schedule of the failure, or what the guests did where there is none', async () => {
+    const html = path.join(folder, 'stress.html');
+    const stress = ['stress', COLLIDING, '--chaos', '--iterations', '200000', '--html', html];
+    expect((await upcall(...stress)).status).to.equal(1);
+    const { executions } = dataOf(html);
+    expect(executions.map(({ label }) => label)).to.deep.equal(['Failing schedule', 'Nearest passing schedule']);
+    expect((await upcall(...stress, '--no-reconstruct')).status).to.equal(1);
+    const [log, ...others] = dataOf(html).executions;
+    expect([log?.label, log?.command, others.length]).to.deep.equal(['What the guests did', undefined, 0]);
+    expect(log?.trace.recorded).to.deep.equal({ missing: [0, 0], timed: false });
+    expect(log?.trace.failure?.kind).to.equal('assertion');
+    expect(log?.trace.steps.map(({ name }) => name)).to.include('total');
+    const held = await upcall('stress', LOST_UPDATE, '--args', '{"atomic":true}', '--iterations', '10', '--html', html);
+    expect(held.stdout).to.include('nothing failed: there is nothing to show');
   });
 
   it('of run under a deterministic engine hold its one execution', async () => {

@@ -4,6 +4,7 @@ import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { PageData, PageExecution } from '../page-data';
 import { isForField } from './commands';
+import { Coverage } from './coverage';
 import { Help } from './help';
 import { SideBySide } from './side-by-side';
 import { Single, useKeys } from './single';
@@ -42,7 +43,7 @@ export function App({ data }: { readonly data: PageData }) {
             <ThemeChoice />
           </span>
         </div>
-        {shown !== undefined && <Summary key={shown.label} execution={shown} />}
+        {shown !== undefined && name !== 'coverage' && <Summary key={shown.label} execution={shown} />}
         {screens.length > 1 && <Tabs screens={screens} name={name ?? ''} onName={setName} />}
       </header>
       <main>
@@ -60,7 +61,7 @@ export function App({ data }: { readonly data: PageData }) {
   );
 }
 
-function screensOf(models: readonly TimelineModel[], { statistics }: PageData): Screen[] {
+function screensOf(models: readonly TimelineModel[], { statistics, exploration }: PageData): Screen[] {
   const screens = models.map((model, index): Screen => {
     const name = `execution-${index}`;
     return { name, title: model.execution.label, show: () => <Single key={name} model={model} /> };
@@ -69,6 +70,12 @@ function screensOf(models: readonly TimelineModel[], { statistics }: PageData): 
   if (left !== undefined && right !== undefined) {
     const pair = [left, right] as const;
     screens.push({ name: 'compare', title: 'Side by side', show: () => <SideBySide key="compare" models={pair} /> });
+  }
+  if (exploration !== undefined) {
+    const screen = { name: 'coverage', title: 'Coverage', show: () => <Coverage exploration={exploration} /> };
+    // A search that passed is about what it covered.
+    if (left?.trace.failure === null || left === undefined) screens.unshift(screen);
+    else screens.push(screen);
   }
   if (statistics !== undefined) {
     screens.push({ name: 'statistics', title: 'Statistics', show: () => <Statistics statistics={statistics} /> });
