@@ -36,13 +36,19 @@ export class LockHolder {
   $depth = 0;
 
   /**
-   * @param id - 1 .. 2^29-1, unique among the threads that share the locks
+   * @param id - 1 .. 2^29-1, unique among the threads that share the locks; 0: a lock's word names no holder
    * @param notes - {@link NOTES} words that outlive the thread, all 0
    */
   constructor(
     readonly id: number,
     readonly notes: Int32Array,
   ) {}
+
+  /** The thread holds nothing any more: others have put the locks back to what they were before it took them. */
+  forgetAll(): void {
+    this.$depth = 0;
+    this.notes.fill(0);
+  }
 }
 
 /** A holder that nobody looks after: for memories whose threads are not ended from outside. */

@@ -56,6 +56,7 @@ export class LockstepEngine implements StepEngine {
     this.position = 0;
     this.arrived = this.holding = this.over = false;
     this.failure = undefined;
+    this.state.memory.forgetLocks();
     try {
       const value = program();
       if (!this.over) return this.returned(value);

@@ -3,6 +3,7 @@
  * address space lies in, and where. Both engines name the same byte by the same address.
  */
 import { AtomicsMemory } from '../../memory/atomics-memory';
+import { LockHolder, NOTES } from '../../memory/lock-words';
 import { ENGINE_BYTES } from '../inline/ops';
 import type { RegionPlace } from '../inline/regions';
 
@@ -14,14 +15,16 @@ interface RegionWindow {
 }
 
 export class RegionMemory {
+  /** Nameless: a lock's word is the same bytes as the inline engine's, whoever holds it. */
+  private readonly holder = new LockHolder(0, new Int32Array(NOTES));
   private readonly windows: readonly RegionWindow[];
   /** Scratch: where the last address lay; the next one is most likely there too. */
   private $last: RegionWindow;
 
   constructor(places: readonly RegionPlace[]) {
-    this.windows = places.map(({ base, bytes, buffer }) => {
+    this.windows = places.map(({ base, bytes, buffer }, number) => {
       const from = ENGINE_BYTES + base;
-      return { from, to: from + bytes, memory: new AtomicsMemory(buffer) };
+      return { from, to: from + bytes, memory: new AtomicsMemory(buffer, this.holder, number) };
     });
     this.$last = this.windows[0] as RegionWindow;
   }
@@ -36,6 +39,11 @@ export class RegionMemory {
       return window;
     }
     throw new RangeError(`no memory at address ${address}`);
+  }
+
+  /** A new execution begins, on a machine put back to its start: whatever the last one held when it was cut off. */
+  forgetLocks(): void {
+    this.holder.forgetAll();
   }
 
   fence(): void {
