@@ -226,7 +226,8 @@ export class HappensBefore {
         const seen = links[link * LINK + 1] as number;
         if ((seen & bytes) === 0) continue;
         const earlier = links[link * LINK] as number;
-        if (((seen | one) & 7) > SHARES) candidates.push(earlier);
+        const exempt = state.tso && state.isOwnFlush(state.evActor[earlier] as number, seen, actor, one);
+        if (((seen | one) & 7) > SHARES && !exempt) candidates.push(earlier);
         // What came before a write is ordered with it already; a step that waits may have to look past it.
         if (guarded || (seen & WRITES) === 0 || (state.tso && this.isFlush(earlier))) continue;
         bytes &= ~seen;
@@ -304,27 +305,31 @@ export class HappensBefore {
 
   /**
    * A word as it would be just before `event` had neither `without` nor anything that follows from it happened.
-   * All writes to the word from `without` on follow from it; the oldest of them knows.
+   * Writes to the same bytes are ordered, so of those to a byte all after the first that follows from `without` do too: the
+   * oldest of them knows. What the reader has stored itself it sees, flushed or not, over all that came to memory before the flush.
    * @param reader - whose store buffer to read through; -1 for memory itself
    */
   private wordWithout(word: number, without: number, event: number, reader: number): number {
     const { links, state } = this;
     let value = event === state.depth - 1 ? state.oldWord(event, word) : (state.i32[word] as number);
+    let open = -1;
     let own = -1;
     if (reader >= 0 && state.tso) {
       own = reader + state.programs;
-      const seen = state.look32(reader, word << 2);
-      if (seen !== state.i32[word]) return seen;
+      const buffered = state.bufferedBytes(reader, word << 2);
+      value = (value & ~buffered) | (state.look32(reader, word << 2) & buffered);
+      open = ~buffered;
     }
-    for (let link = this.heads[word] as number; link !== 0; link = links[link * LINK + 2] as number) {
+    for (let link = this.heads[word] as number; link !== 0 && open !== 0; link = links[link * LINK + 2] as number) {
       const writer = links[link * LINK] as number;
       if (writer < without) break;
       const foot = links[link * LINK + 1] as number;
       if ((foot & WRITES) === 0) continue;
-      if (state.evActor[writer] === own) break;
-      if (writer !== without && !this.ordered(without, writer)) continue;
-      const bytes = byteMask(foot);
-      value = (value & ~bytes) | (state.wordAtStart(writer, word) & bytes);
+      const bytes = byteMask(foot) & open;
+      if (state.evActor[writer] === own) open &= ~bytes;
+      else if (writer === without || this.ordered(without, writer)) {
+        value = (value & ~bytes) | (state.wordAtStart(writer, word) & bytes);
+      }
     }
     return value;
   }
@@ -337,7 +342,8 @@ export class HappensBefore {
     const at = (state.evFirst[event] as number) * RECORD;
     const address = (log[at] as number) >>> KIND_BITS;
     if (kind !== Op.CAS8 && kind !== Op.CAS32 && kind !== Op.WAIT && kind !== Op.WINDOW) return foot;
-    const word = this.wordWithout(address >> 2, without, event, -1);
+    // Of these only a window looks through the store buffer; the others wait until it is empty.
+    const word = this.wordWithout(address >> 2, without, event, kind === Op.WINDOW ? actor : -1);
     switch (kind) {
       case Op.CAS8: {
         const byte = (word >>> ((address & 3) * 8)) & 0xff;

@@ -158,6 +158,21 @@ describe('DporStrategy', () => {
     expect(result.failure?.kind).to.equal('deadlock');
   });
 
+  it('knows under tso that a spinning actor sees of a word both its own bytes and those of others', () => {
+    const spin: Bare = (memory, engine) => {
+      memory.write8(at(0) + 1, 1);
+      while ((memory.read32(at(0)) & 0xff) === 0) engine.relax();
+    };
+    const set: Bare = (memory) => {
+      memory.or8(at(0), 1);
+      return memory.read8(at(0) + 1);
+    };
+    const reduced = survey([spin, set], new DporStrategy(), 'tso');
+    const all = survey([spin, set], new DfsStrategy(), 'tso');
+    expect([...reduced.traces.keys()].sort()).to.deep.equal([...all.traces.keys()].sort());
+    expect(reduced.executions).to.equal(all.traces.size);
+  });
+
   it('explores a spin loop once per value it can see, not once per iteration', () => {
     const spin: Bare = (memory, engine) => {
       while (memory.load32(at(0)) === 0) engine.relax();
@@ -178,6 +193,7 @@ describe('DporStrategy', () => {
       choices: { choices: true },
       locks: { locks: true },
       'waiting and spinning': { waits: true },
+      'spinning on bytes of words that others share': { bytes: true, spins: true },
       'wait32 and notify32': { sleepers: true },
       everything: { bytes: true, choices: true, locks: true, waits: true },
     };

@@ -172,6 +172,20 @@ export abstract class EventStack extends UndoMemory {
     return value;
   }
 
+  /** Under TSO: the bits of a word that the program has stored and its buffer still holds. */
+  bufferedBytes(program: number, address: number): number {
+    const buffer = program + this.programs;
+    const log = this.logs[buffer] as Int32Array;
+    let bits = 0;
+    for (let record = this.pos[buffer] as number; record < (this.known[buffer] as number); record++) {
+      const tag = log[record * RECORD] as number;
+      const stored = tag >>> KIND_BITS;
+      if (stored >> 2 !== address >> 2) continue;
+      bits |= (tag & KIND_MASK) === Op.FLUSH32 ? -1 : 0xff << ((stored & 3) * 8);
+    }
+    return bits;
+  }
+
   /** Makes room for the record at the pending position of a log and the one after it. */
   protected reserve(actor: number, log: Int32Array, records: number): void {
     if (records * RECORD <= log.length) return;

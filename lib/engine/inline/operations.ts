@@ -12,7 +12,6 @@ import {
   FootLists,
   KIND_BITS,
   KIND_MASK,
-  MANY,
   NARROW,
   NOTIFIED,
   NumberTable,
@@ -109,18 +108,18 @@ export abstract class Operations extends EventStack {
   }
 
   /**
-   * Whether two steps of different actors may not be swapped. A program's load commutes with the flushes of its own
-   * buffer: it finds its own newest store either way.
+   * Whether two steps of different actors may not be swapped. What only looks, a load or a RELAX, commutes with the flushes
+   * of the program's own buffer: it finds its own newest store either way.
    */
   dependent(actor: number, foot: number, other: number, otherFoot: number): boolean {
     if (!this.feet.dependent(foot, otherFoot)) return false;
     return !(this.tso && this.isOwnFlush(actor, foot, other, otherFoot));
   }
 
-  /** Under TSO: of the two steps one is a load and the other a flush of the same program. */
+  /** Under TSO: of the two steps one only looks and the other is a flush of the same program. */
   isOwnFlush(actor: number, foot: number, other: number, otherFoot: number): boolean {
-    if (actor + this.programs === other) return (foot & (WRITES | MANY)) === 0;
-    return other + this.programs === actor && (otherFoot & (WRITES | MANY)) === 0;
+    if (actor + this.programs === other) return this.feet.onlyReads(foot);
+    return other + this.programs === actor && this.feet.onlyReads(otherFoot);
   }
 
   /** System time in nanoseconds. */

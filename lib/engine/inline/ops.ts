@@ -191,6 +191,12 @@ export class FootLists {
     return this.lists[foot >>> 8] as number[];
   }
 
+  /** Whether a step with this footprint leaves every word and lock as it is. */
+  onlyReads(foot: number): boolean {
+    if (foot === EVERYTHING) return false;
+    return (foot & MANY) === 0 ? (foot & 7) === READS : this.of(foot).every((one) => (one & 7) === READS);
+  }
+
   /** Whether two steps with these footprints may not be swapped. */
   dependent(a: number, b: number): boolean {
     if (((a | b) & MANY) !== 0) return this.dependentMany(a, b);

@@ -11,6 +11,8 @@ export interface Ingredients {
   locks?: boolean;
   waits?: boolean;
   bytes?: boolean;
+  /** Spinning on one byte of a word that is read whole. */
+  spins?: boolean;
   choices?: boolean;
   sleepers?: boolean;
   /** Some of the accesses are taken together, as in an atomic hypercall. No choices and no spinning then. */
@@ -68,6 +70,7 @@ function addStep(rng: Random, ingredients: Ingredients, words: number, steps: St
   if (ingredients.locks) kinds.push('lock', 'share', 'try', 'lock', 'share');
   if (ingredients.waits) kinds.push('await', ingredients.sections ? 'await' : 'spin', 'clear', 'clear');
   if (ingredients.bytes) kinds.push('read8', 'write8', 'or8', 'cas8');
+  if (ingredients.spins) kinds.push('spin8', 'spin8', 'write8', 'or8');
   if (ingredients.choices) kinds.push('choose', 'choose');
   if (ingredients.sleepers) kinds.push('wait', 'notify', 'notify');
   const kind = kinds[rng.below(kinds.length)] as string;
@@ -105,6 +108,12 @@ function addStep(rng: Random, ingredients: Ingredients, words: number, steps: St
     case 'spin':
       steps.push((memory, engine) => {
         for (let tries = 0; tries < 2 && memory.load32(word) === 0; tries++) engine.relax();
+      });
+      return 3;
+    case 'spin8':
+      steps.push((memory, engine) => {
+        const byteOf = (read: number) => (read >>> ((byte & 3) * 8)) & 0xff;
+        for (let tries = 0; tries < 2 && byteOf(memory.read32(word)) === 0; tries++) engine.relax();
       });
       return 3;
     case 'lock':
