@@ -20,6 +20,21 @@ const FAULTS: Readonly<Record<string, (vcpu: Vcpu) => unknown>> = {
   crashes(vcpu) {
     vcpu.hypercall.sched.shutdown(SHUTDOWN.SHUTDOWN_crash);
   },
+  'crashes and is slow to leave'(vcpu) {
+    try {
+      vcpu.hypercall.sched.shutdown(SHUTDOWN.SHUTDOWN_crash);
+    } finally {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 900);
+    }
+  },
+  'crashes and never leaves'(vcpu) {
+    try {
+      vcpu.hypercall.sched.shutdown(SHUTDOWN.SHUTDOWN_crash);
+    } finally {
+      for (;;);
+    }
+  },
+  'is checked for ever'() {},
   'powers off'(vcpu) {
     vcpu.hypercall.sched.shutdown(SHUTDOWN.SHUTDOWN_poweroff);
   },
@@ -53,7 +68,8 @@ export default defineScenario({
     vcpu.onUpcall(() => {});
     if (vcpu.id === 1) FAULTS[vcpu.domain.args.fault]!(vcpu);
   },
-  check({ words }) {
+  check({ words, args }) {
+    while (args.fault === 'is checked for ever');
     if (words.never.read() !== 0) throw new Error('the word has changed');
   },
 });

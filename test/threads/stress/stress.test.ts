@@ -65,6 +65,8 @@ describe('stress', () => {
     ['changes a word', 'assertion', /^the word has changed$/],
     ['spins for ever', 'livelock', /no end after 0\.3 s .*vCPU 1 is running/, { watchdogMs: 300 }],
     ['never yields', 'livelock', /no end after 0\.3 s .*vCPU 1 is running/, { watchdogMs: 300 }],
+    ['is checked for ever', 'livelock', /the check does not come to an end/, { watchdogMs: 300 }],
+    ['crashes and never leaves', 'crash', /SHUTDOWN_crash/, { watchdogMs: 300 }],
     ['runs out of memory', 'crash', /failing-iterations\/1: out of memory/, { memoryLimitMb: 16 }],
   ];
 
@@ -79,6 +81,13 @@ describe('stress', () => {
       expect(iterations).to.equal(2);
     });
   }
+
+  it('waits for a vCPU that is slow to leave: no thread is lost by that', async () => {
+    const { failures } = await failing('crashes and is slow to leave');
+    expect(failures).to.have.length(1);
+    expect(failures[0]).to.include({ kind: 'crash', iteration: 1 });
+    expect(failures[0]?.message).to.match(/SHUTDOWN_crash/);
+  });
 
   it('tells where in the file an assertion failed', async () => {
     const { failures } = await failing('asserts');

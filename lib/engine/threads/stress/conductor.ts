@@ -67,11 +67,11 @@ export class Conductor {
     const { words } = this.machine;
     const { iterations, failures, otherVcpus, daemons, devices } = this.own;
     const { alone } = this.task.stress;
-    words.takeGate();
+    if (!words.takeGate()) return;
     for (let iteration = 1; iteration <= iterations; iteration++) {
       if (iteration > 1) this.startOfDay.restore();
       this.machine.control.restart();
-      words.go(iteration, monotonicNs());
+      if (!words.go(iteration, monotonicNs())) break;
       words.leaveGate();
       this.vcpu.execute(iteration);
       if (!words.awaitVcpus(otherVcpus, alone)) return;
@@ -83,10 +83,11 @@ export class Conductor {
         this.machine.control.stopDevices();
         if (!words.awaitDevices(devices, alone)) return;
       }
-      words.takeGate();
-      words.countCompleted();
+      if (!words.takeGate()) return;
       const finding = this.look();
       if (finding !== undefined) this.report(iteration, finding);
+      // Only now: a check that does not come to an end belongs to an iteration that is not over.
+      words.countCompleted();
       if (this.failures >= failures || words.stopRequested) break;
     }
     words.end();

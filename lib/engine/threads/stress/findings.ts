@@ -26,6 +26,9 @@ interface Verdict {
   readonly domains: readonly DomainSnapshot[];
 }
 
+/** The thread that knew more was lost. */
+const UNTOLD: Explanation = { kind: 'crash', message: 'a guest failed' };
+
 const EXIT: GuestExitError['name'] = 'GuestExitError';
 
 export class Findings {
@@ -66,18 +69,20 @@ export class Findings {
     this.tell(true);
   }
 
-  /** The iteration in which a thread was lost. */
-  addLost(iteration: number, remains: Remains): void {
-    const guest = [...this.guests].find(([place]) => place.startsWith(`${iteration}/`))?.[1];
-    const reported = guest && { kind: guest.kind, message: guest.error.message, ...this.stack(guest.error) };
-    const found = this.verdicts.get(iteration) ?? reported ?? this.lost;
-    this.push(iteration, found ?? { kind: 'crash', message: 'a thread was lost' }, remains, true);
+  /**
+   * The iteration in which a thread was lost. What ended it comes before the loss, which may have followed from it.
+   * Its conductor may have come to an end of it all the same.
+   */
+  addLost(report: IterationReport): void {
+    const { iteration, ended } = report;
+    if (this.failures.some((failure) => failure.iteration === iteration)) return;
+    const found = this.verdicts.get(iteration) ?? (ended && this.explain(report)) ?? this.lost ?? UNTOLD;
+    this.push(iteration, found, report, true);
   }
 
   private tell(atLast: boolean): void {
     this.waiting = this.waiting.filter((report) => {
-      const found =
-        this.explain(report) ?? (atLast ? { kind: 'crash' as const, message: 'a guest failed' } : undefined);
+      const found = this.explain(report) ?? (atLast ? UNTOLD : undefined);
       const exits = [...this.guests.values()].some(({ error }) => error.name === EXIT);
       if (found !== undefined) this.push(report.iteration, found, report, exits);
       return found === undefined;

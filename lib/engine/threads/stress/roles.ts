@@ -80,7 +80,7 @@ export function runStressTimers(task: StressTimerTask): void {
   while (!words.over) {
     control.markTimerAwake();
     const sequence = control.timerSequence();
-    words.takeGate();
+    if (!words.takeGate()) break;
     clock.restart(words.originNs);
     const next = words.iteration > 0 ? hypervisor.runExpiredTimers(clock.now()) : Number.POSITIVE_INFINITY;
     control.planTimer(next);

@@ -2,8 +2,9 @@
  * A stress session as the main thread conducts it: boots a machine once, lets its threads iterate by themselves, looks
  * after iterations that come to no end, and collects what failed.
  *
- * A session ends when its conductor says so, or when a thread is lost: its guest does not leave, or the thread has died.
- * Then that is a failure, the other threads are dismissed, and the stress goes on with another session.
+ * A session ends when its conductor says so, or when a thread is lost: the thread has died, or its guest does not leave, though
+ * told to, for as long as an iteration may take. Then the iteration has failed, by what ended it or by the loss, the other
+ * threads are dismissed, and the stress goes on with another session.
  */
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
@@ -25,12 +26,19 @@ import { createColdMemory } from './chaos';
 import { Findings } from './findings';
 import type { CheckedStressOptions, StressFailure } from './options';
 import { createResults } from './results';
-import { type ConductorTask, type LastReport, type Report, StressMachine, type StressTask } from './session';
+import {
+  type ConductorTask,
+  type IterationReport,
+  type LastReport,
+  type Report,
+  StressMachine,
+  type StressTask,
+} from './session';
 import { describeUnfinished, isStill, unfinished } from './stillness';
 import { createStressWords } from './words';
 
 const LOOK_INTERVAL_MS = 10;
-/** How long vCPUs that were told to leave have time to. */
+/** How long threads have time to leave, at least. Whoever is ended after that was of no use any more. */
 const GRACE_MS = 400;
 /** Iterations of one session at most: their number is a word. */
 const MOST_ITERATIONS = 1e9;
@@ -67,9 +75,12 @@ export class StressSession {
   private watched = 0;
   private runningMs = 0;
   private endingMs = 0;
+  /** For how long the session is over. */
+  private overMs = 0;
   private gateMs = 0;
   private lastLookMs = performance.now();
-  private lost = false;
+  /** The iteration that was given up. */
+  private lost: number | undefined;
 
   constructor(
     private readonly plan: MachinePlan,
@@ -100,7 +111,7 @@ export class StressSession {
 
   /** Iterations that are over. */
   get iterations(): number {
-    return this.machine.words.completed + (this.lost ? 1 : 0);
+    return Math.max(this.machine.words.completed, this.lost ?? 0);
   }
 
   get failures(): readonly StressFailure[] {
@@ -139,9 +150,16 @@ export class StressSession {
     await Promise.all(this.threads.map(({ heard }) => heard));
     for (const { port } of this.threads) port.close();
     this.findings.finish();
-    if (!this.lost) return;
-    const remains = { logs: readAccessLogs(this.stress.log), domains: this.domainsNow() };
-    this.findings.addLost(this.iterations + this.earlier.iterations, remains);
+    if (this.lost !== undefined) this.findings.addLost(this.describeLost(this.earlier.iterations + this.lost));
+  }
+
+  /** What the conductor would report of the iteration. */
+  private describeLost(iteration: number): IterationReport {
+    const { failedFirst } = this.machine.words;
+    const cause = failedFirst < 0 ? 0 : this.machine.control.exitCause(failedFirst);
+    const ended = failedFirst < 0 ? {} : { ended: { domain: failedFirst, cause } };
+    const logs = readAccessLogs(this.stress.log);
+    return { type: 'iteration', iteration, ...ended, logs, domains: this.domainsNow() };
   }
 
   private start(): void {
@@ -197,15 +215,16 @@ export class StressSession {
     if (error === undefined) return;
     // Also if the thread has never had its end of it.
     thread.port.close();
+    if (thread.controller.signal.aborted) return;
     this.findings.threadLost(thread.name, errorData(error, this.host.mapStack));
     this.lose();
   }
 
   /** A thread has gone, or has to go: the session comes to its end without it. */
   private lose(): void {
-    if (this.lost) return;
-    this.lost = this.machine.words.completed < this.watched || this.watched === 0;
-    this.machine.words.abandon();
+    const lost = this.machine.words.abandon();
+    if (lost === undefined) return;
+    this.lost = lost;
     for (const { index } of this.host.domains) this.machine.endDomain(index, causeWord(Cause.ABORTED));
   }
 
@@ -242,12 +261,17 @@ export class StressSession {
     if (machine.words.failedFirst >= 0) {
       this.endingMs += stepMs;
       for (const { index } of this.host.domains) machine.stopVcpus(index);
-      if (this.endingMs > GRACE_MS) this.giveUp();
+      if (this.endingMs > Math.max(this.options.watchdogMs, GRACE_MS)) this.giveUp();
       return;
     }
-    this.runningMs += stepMs;
+    // How long the guests take: not how long a busy machine takes to start their threads.
+    if (this.allStarted()) this.runningMs += stepMs;
     if (this.devicesDone() && isStill(machine, this.host.domains)) this.endDeadlocked();
     else if (this.runningMs > this.options.watchdogMs) this.endLate();
+  }
+
+  private allStarted(): boolean {
+    return this.threads.every(({ row }) => this.machine.control.threadOf(row) !== 0);
   }
 
   private devicesDone(): boolean {
@@ -305,9 +329,9 @@ export class StressSession {
 
   /** The session is over, or given up: threads that do not end are ended. */
   private seeOut(stepMs: number): void {
-    this.endingMs += stepMs;
+    this.overMs += stepMs;
     for (const { index } of this.host.domains) this.machine.stopVcpus(index);
-    if (this.endingMs < GRACE_MS) return;
+    if (this.overMs < GRACE_MS) return;
     this.machine.control.stopDevices();
     for (const thread of this.threads) if (!thread.done) this.terminate(thread);
   }

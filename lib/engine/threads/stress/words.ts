@@ -10,6 +10,11 @@
  *
  * The gate excludes the timer thread and the main thread from a machine that is being reset: they look at it, and end
  * domains, with the gate taken; the conductor takes it from the arrival of the last thread to the next GO.
+ *
+ * Giving up. The main thread marks the counts as abandoned before it puts OVER into GO, and with a compare-and-exchange, as all
+ * who change GO do: either the conductor has let the next iteration go, and it is the one that is given up, or it never will. A
+ * conductor that gets the gate afterwards finds the mark and leaves the machine alone, so that an iteration is not given
+ * up by the one and judged by the other.
  */
 
 const APART = 32;
@@ -83,13 +88,15 @@ export class StressWords {
 
   // The conductor.
 
-  /** The machine is ready: lets all threads run the iteration. */
-  go(iteration: number, originNs: number): void {
+  /** The machine is ready: lets all threads run the iteration. Returns false, and does not, if the session was given up. */
+  go(iteration: number, originNs: number): boolean {
     this.times[ORIGIN / 2] = originNs;
     Atomics.store(this.words, FIRST_FAILURE, 0);
     for (const word of COUNTS) Atomics.and(this.words, word, ABANDONED);
     Atomics.store(this.words, MET, 0);
-    this.change(GO, iteration);
+    const went = Atomics.compareExchange(this.words, GO, iteration - 1, iteration) === iteration - 1;
+    this.wake(GO);
+    return went;
   }
 
   /** Waits until so many other vCPUs are through. Returns false if a thread was lost. */
@@ -118,7 +125,8 @@ export class StressWords {
 
   /** No further iteration. */
   end(): void {
-    this.change(GO, OVER);
+    Atomics.store(this.words, GO, OVER);
+    this.wake(GO);
   }
 
   // The other threads.
@@ -174,10 +182,16 @@ export class StressWords {
     return Atomics.compareExchange(this.words, GATE, 0, 1) === 0;
   }
 
-  takeGate(): void {
+  /** Waits for the gate. Returns false, without it, if the session was given up: who holds it then may never leave it. */
+  takeGate(): boolean {
     for (let look = 0; !this.tryGate(); look++) {
-      if (look > GATE_SPINS) Atomics.wait(this.words, GATE, 1, GATE_SLEEP_MS);
+      if (look <= GATE_SPINS) continue;
+      if (this.abandoned) return false;
+      Atomics.wait(this.words, GATE, 1, GATE_SLEEP_MS);
     }
+    if (!this.abandoned) return true;
+    this.leaveGate();
+    return false;
   }
 
   leaveGate(): void {
@@ -195,15 +209,23 @@ export class StressWords {
     return Atomics.load(this.words, STOP) !== 0;
   }
 
-  /** Ends the session at once: a thread is lost, so that the iteration will never be over. */
-  abandon(): void {
+  /**
+   * Ends the session at once: a thread is lost, so that the iteration will never be over.
+   * @returns the iteration that is given up, or undefined if the session was over already
+   */
+  abandon(): number | undefined {
+    const done = this.completed;
     this.requestStop();
     for (const word of COUNTS) {
       Atomics.or(this.words, word, ABANDONED);
       Atomics.notify(this.words, word);
     }
-    Atomics.store(this.words, GO, OVER);
-    Atomics.notify(this.words, GO);
+    for (let { iteration } = this; iteration !== OVER; iteration = this.iteration) {
+      if (Atomics.compareExchange(this.words, GO, iteration, OVER) !== iteration) continue;
+      Atomics.notify(this.words, GO);
+      return Math.max(iteration, done + 1);
+    }
+    return undefined;
   }
 
   // Guests asleep in wait32.
@@ -240,17 +262,16 @@ export class StressWords {
     this.wake(word);
   }
 
+  private get abandoned(): boolean {
+    return (Atomics.load(this.words, ARRIVED) & ABANDONED) !== 0;
+  }
+
   private awaitCount(word: number, count: number, alone: boolean): boolean {
     for (;;) {
       const seen = Atomics.load(this.words, word);
       if (seen >= count) return (seen & ABANDONED) === 0;
       this.awaitChange(word, seen, alone);
     }
-  }
-
-  private change(word: number, value: number): void {
-    Atomics.store(this.words, word, value);
-    this.wake(word);
   }
 
   private wake(word: number): void {
