@@ -138,6 +138,37 @@ export function unpinLocked(granter: HvDomain, ref: number, pin: number, readonl
   clearFlags(granter, ref, left, readonly);
 }
 
+/**
+ * Ends all uses by one domain of another's grants, or of its own. As a grant in use has one user, whose the whole pin is, none
+ * of the counts has to be known: also uses that the user's thread began, or ended, and died before that was written down.
+ *
+ * Precondition: the user's vCPUs have stopped, so that it begins no further use. What is looked at without the lock only tells
+ * which locks to take: a pin of the user's is there already and stays.
+ */
+export function endUses(granter: HvDomain, user: HvDomain): void {
+  const entries = nrGrantEntries(granter);
+  for (let ref = 0; ref < entries; ref++) {
+    if (!isUsedBy(granter, ref, user)) continue;
+    lockGrant(granter, ref);
+    if (isUsedBy(granter, ref, user)) {
+      granter.state.store32(granter.activeGrantAddress(ref) + ACTIVE_GRANT_PIN, 0);
+      settleFlags(granter, ref);
+    }
+    unlockGrant(granter, ref);
+  }
+}
+
+function isUsedBy(granter: HvDomain, ref: number, user: HvDomain): boolean {
+  const active = granter.activeGrantAddress(ref);
+  const { state } = granter;
+  return state.load32(active + ACTIVE_GRANT_PIN) !== 0 && state.load32(active + ACTIVE_GRANT_DOMID) === user.id;
+}
+
+/** Takes back the bits that the pin does not stand for. Precondition: the record's lock held, if by a thread that is no more. */
+export function settleFlags(granter: HvDomain, ref: number): void {
+  clearFlags(granter, ref, granter.state.load32(granter.activeGrantAddress(ref) + ACTIVE_GRANT_PIN), false);
+}
+
 /** Takes back the bits that no use stands behind any more. */
 function clearFlags(granter: HvDomain, ref: number, pin: number, readonly: boolean): void {
   const writing = !readonly && (pin & PIN_WRITES) === 0 ? GTF.GTF_writing : 0;

@@ -16,6 +16,7 @@
 import { GNTMAP, GNTST } from '../abi/grant';
 import { inWindow, mappingWord, sameFrame, WINDOW_PAGE_BYTES, windowPage } from '../memory/grant-window';
 import {
+  endUses,
   GNTPIN,
   lockGrant,
   nrGrantEntries,
@@ -129,23 +130,23 @@ export class GrantMappings {
     return status;
   }
 
-  /** All mappings of a domain that will not run again end. Others' mappings of its grants stay. */
+  /**
+   * All uses that a domain makes of grants end: its mappings, and copies that a dead thread of it has left unfinished. Others'
+   * mappings of its grants stay. What was done is not done again, so this can be repeated when it was given up.
+   *
+   * Precondition: the domain's vCPUs have stopped.
+   */
   release(domain: HvDomain): void {
-    const { state } = domain;
-    const limit = state.load32(domain.grantTableAddress + GRANT_TABLE_MAPTRACK_LIMIT);
-    for (let handle = 0; handle < limit; handle++) {
-      const record = domain.mappingAddress(handle);
-      const flags = state.load32(record + GRANT_MAPPING_FLAGS);
-      if ((flags & BOTH_MAPS) === 0) continue;
-      const granter = this.machine.peer(state.load32(record + GRANT_MAPPING_DOMID));
-      const readonly = (flags & GNTMAP_readonly) !== 0;
-      unpinGrant(granter, state.load32(record + GRANT_MAPPING_REF), pinOf(flags), readonly);
-      state.store32(record + GRANT_MAPPING_FLAGS, 0);
-    }
-    for (let page = 0; page < domain.config.grantMappings; page++) {
-      const word = domain.windowPageAddress(page);
-      if (state.load32(word) !== 0) state.store32(word, 0);
-    }
+    clearWords(domain, domain.config.grantMappings, (page) => domain.windowPageAddress(page));
+    const limit = domain.state.load32(domain.grantTableAddress + GRANT_TABLE_MAPTRACK_LIMIT);
+    clearWords(domain, limit, (handle) => domain.mappingAddress(handle) + GRANT_MAPPING_FLAGS);
+    for (const granter of this.machine.domains) endUses(granter, domain);
+  }
+}
+
+function clearWords({ state }: HvDomain, count: number, addressOf: (number: number) => number): void {
+  for (let number = 0; number < count; number++) {
+    if (state.load32(addressOf(number)) !== 0) state.store32(addressOf(number), 0);
   }
 }
 

@@ -12,7 +12,7 @@
  * @source xen/common/grant_table.c
  */
 import { Errno } from '../abi/errno';
-import { GNTST, GNTTAB_CACHE } from '../abi/grant';
+import { GNTST, GNTTAB_CACHE, GTF } from '../abi/grant';
 import { GrantCopies } from './grant-copy';
 import { isGrantable, isPinned, lockGrant, nrGrantEntries, pinnedFrame, unlockGrant } from './grant-entries';
 import { GrantMappings, machineAddress } from './grant-mappings';
@@ -131,21 +131,26 @@ export class GrantTables {
     return current.domain.isX86 ? -Errno.EOPNOTSUPP : 0;
   }
 
-  /** A domain will not run again: what it has mapped is given back. Others keep what they have mapped of it. */
+  /** A domain will not run again, its vCPUs have stopped: what it uses of others is given back. Others keep what they have mapped of it. */
   release(domain: HvDomain): void {
     this.mappings.release(domain);
   }
 }
 
+/** Both entries grant nothing while their frames change places: a thread that dies on the way grants no frame to the wrong domain. */
 function swapEntries(domain: HvDomain, low: number, high: number): void {
   const { guest } = domain;
-  for (let offset = 0; offset < GRANT_ENTRY_BYTES; offset += 4) {
-    const a = domain.grantEntryAddress(low) + offset;
-    const b = domain.grantEntryAddress(high) + offset;
-    const word = guest.read32(a);
-    guest.write32(a, guest.read32(b));
-    guest.write32(b, word);
+  const [a, b] = [domain.grantEntryAddress(low), domain.grantEntryAddress(high)];
+  const [flagsA, flagsB] = [guest.read32(a), guest.read32(b)];
+  guest.write32(a, GTF.GTF_invalid);
+  guest.write32(b, GTF.GTF_invalid);
+  for (let offset = 4; offset < GRANT_ENTRY_BYTES; offset += 4) {
+    const word = guest.read32(a + offset);
+    guest.write32(a + offset, guest.read32(b + offset));
+    guest.write32(b + offset, word);
   }
+  guest.write32(a, flagsB);
+  guest.write32(b, flagsA);
 }
 
 function ownsAddress(domain: HvDomain, devBusAddr: number): boolean {

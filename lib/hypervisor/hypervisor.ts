@@ -78,10 +78,10 @@ export class Hypervisor {
     this.grants = new GrantTables(machine);
     this.hvmParams = new HvmParams(machine);
     this.domctl = new Domctl(machine);
-    const { evtchn, pirqs, sched, time, vcpuState, virqs } = this;
+    const { evtchn, grants, pirqs, sched, time, vcpuState, virqs } = this;
     this.recovery = new Recovery({
       ...{ machine, channels, abis, fifoPorts, fifo },
-      ...{ evtchn, pirqs, sched, time, vcpuState, virqs },
+      ...{ evtchn, grants, pirqs, sched, time, vcpuState, virqs },
     });
   }
 

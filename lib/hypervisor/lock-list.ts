@@ -1,13 +1,17 @@
 /** All the locks of a machine, one after the other: for looking after those of a thread that died. */
 import { FIFO } from '../abi/fifo';
 import type { LockableMemory } from '../memory/memory';
+import { nrGrantEntries } from './grant-entries';
 import type { HvDomain, HvVcpu, Machine } from './machine';
 import {
+  ACTIVE_GRANT_LOCK,
   CHANNEL_LOCK,
   DOMAIN_EVENT_LOCK,
   DOMAIN_SHUTDOWN_LOCK,
   DOMAIN_WATCHDOG_LOCK,
   FIFO_QUEUE_LOCK,
+  GRANT_TABLE_LOCK,
+  GRANT_TABLE_MAPTRACK_LOCK,
   IRQ_LOCK,
   MACHINE_CONSOLE_LOCK,
   MACHINE_GLOBAL_VIRQ_HANDLERS_LOCK,
@@ -25,7 +29,9 @@ export type LockKind =
   | 'virq'
   | 'irq'
   | 'event'
-  // The rest: nobody waits for another lock of these, or of the kinds above, while holding one, but for the VIRQs' handlers.
+  // The rest: nobody waits for another lock of these, or of the kinds above, while holding one, but for the VIRQs' handlers, and
+  // for two grants of one table, the lower number first.
+  | 'grant'
   | 'wallclock'
   | 'shutdown'
   | 'other';
@@ -37,7 +43,7 @@ export interface LockPlace {
   readonly address: number;
   readonly domain?: HvDomain;
   readonly vcpu?: HvVcpu;
-  /** queue: its priority; channel: its port; irq: its number. */
+  /** queue: its priority; channel: its port; irq: its number; grant: its reference. */
   readonly number?: number;
 }
 
@@ -80,4 +86,22 @@ function eachLockOf(
   look({ kind: 'event', memory, address: DOMAIN_EVENT_LOCK, domain });
   look({ kind: 'shutdown', memory, address: DOMAIN_SHUTDOWN_LOCK, domain });
   look({ kind: 'other', memory, address: DOMAIN_WATCHDOG_LOCK, domain });
+  eachGrantLock(domain, visit, look);
+}
+
+/** Entries the table has not grown to were never used, nor their locks. */
+function eachGrantLock(
+  domain: HvDomain,
+  visit: (word: number, place: () => LockPlace) => void,
+  look: (place: LockPlace) => void,
+): void {
+  const { state: memory, grantTableAddress } = domain;
+  const entries = nrGrantEntries(domain);
+  for (let number = 0; number < entries; number++) {
+    const address = domain.activeGrantAddress(number) + ACTIVE_GRANT_LOCK;
+    visit(memory.load32(address), () => ({ kind: 'grant', memory, address, domain, number }));
+  }
+  for (const offset of [GRANT_TABLE_LOCK, GRANT_TABLE_MAPTRACK_LOCK]) {
+    look({ kind: 'other', memory, address: grantTableAddress + offset, domain });
+  }
 }

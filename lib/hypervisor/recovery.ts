@@ -18,6 +18,11 @@
  *   channel's state and emptied before. A PIRQ has three parts, bound in one order and unbound in the reverse one: if one is
  *   missing the others are removed.
  * - IRQs: see {@link Pirqs.mend}. Event queues: see {@link FifoPorts.mendQueue}.
+ * - Grants: the bits by which a granter sees that its grant is in use follow from the record's pin, which is written after they
+ *   are set and before they are cleared. The pin itself may count a use of the dead thread's domain that has no mapping, or
+ *   its mapping no window page: all that domain uses is given back when it is closed off, see `endUses`. Nobody else's
+ *   uses are in the same pin. Free handles hang on a list whose head is written last; one that was just taken, or was to
+ *   be given back, is lost to a domain that ends. Under the other locks of grant tables lies a single count.
  * - Under the other locks lie single words, pairs of words that are figures (times), or a ring whose index is written last.
  *   Deadlines of timers and watchdogs are the dead thread's own domain's, unless it was the timer thread: that ends the machine.
  * - An event is raised in steps: pending, selector or queue, upcall flag, wake-up. All of them but the first can be done
@@ -36,6 +41,8 @@ import { type Channels, consumerIsXen, ecsOf, isUsable } from './channels';
 import type { EventChannels } from './event-channel';
 import type { FifoPorts } from './event-fifo';
 import type { FifoControl } from './fifo-control';
+import { settleFlags } from './grant-entries';
+import type { GrantTables } from './grant-table';
 import { eachLock, type LockKind, type LockPlace } from './lock-list';
 import type { HvDomain, HvVcpu, Machine } from './machine';
 import type { Pirqs } from './pirq';
@@ -55,7 +62,17 @@ import type { VcpuState } from './vcpu-state';
 import { isVcpuVirq, type Virqs } from './virq';
 
 /** The order in which locks are looked after: from the last in the order of locks to the first. */
-const ORDER: readonly LockKind[] = ['queue', 'channel', 'virq', 'irq', 'event', 'wallclock', 'shutdown', 'other'];
+const ORDER: readonly LockKind[] = [
+  'queue',
+  'channel',
+  'virq',
+  'irq',
+  'event',
+  'grant',
+  'wallclock',
+  'shutdown',
+  'other',
+];
 
 /** The parts of the hypervisor that know what their locks guard. */
 export interface RecoveryParts {
@@ -70,6 +87,7 @@ export interface RecoveryParts {
   readonly evtchn: EventChannels;
   readonly time: Time;
   readonly sched: Sched;
+  readonly grants: GrantTables;
 }
 
 export class Recovery {
@@ -107,9 +125,13 @@ export class Recovery {
     for (const vcpu of domain.vcpus) this.wakeAgain(vcpu);
   }
 
-  /** Closes all channels of a domain that will not run again, so that its peers' ends wait for somebody, as if it was destroyed. */
+  /**
+   * Closes all channels of a domain that will not run again, so that its peers' ends wait for somebody, and gives back what it
+   * uses of others' grants, as if it was destroyed. What others have mapped of its frames stays until they unmap it.
+   */
   closeOff(domain: HvDomain): void {
     this.parts.evtchn.destroy(domain);
+    this.parts.grants.release(domain);
   }
 
   /** Precondition: the dead thread holds the lock. */
@@ -118,6 +140,7 @@ export class Recovery {
     else if (kind === 'channel') this.mendChannel(domain as HvDomain, number);
     else if (kind === 'irq') this.parts.pirqs.mend(number);
     else if (kind === 'event') this.mendDomain(domain as HvDomain);
+    else if (kind === 'grant') settleFlags(domain as HvDomain, number);
     else if (kind === 'wallclock') this.parts.time.publishWallclocks();
   }
 

@@ -2,7 +2,7 @@
  * Threads that are ended inside the hypervisor: at every access of every call that takes a lock, one after the other.
  */
 import { expect } from 'chai';
-import { DOMID_SELF } from '../../lib/abi';
+import { DOMID_SELF, GNTST } from '../../lib/abi';
 import { noDeadPort, noDeadUpcall, noSleeperWithWork } from '../../lib/engine/invariants/at-rest';
 import { MachineView } from '../../lib/engine/invariants/machine-view';
 import { type HvDomain, type HvVcpu, Hypervisor } from '../../lib/hypervisor/hypervisor';
@@ -17,12 +17,15 @@ import {
   BYSTANDER,
   CONFIGS,
   FATAL_CALLS,
+  FATAL_GRANT_CALLS,
   type Fifo,
+  HARDWARE,
   type Ports,
   PRECEDED_BY,
   prepare,
   VICTIM,
 } from './support/fatal-calls';
+import { BYSTANDERS_HANDLE, grant, grantsWrongly, map, OWN_REFS, page, REFS } from './support/grant-calls';
 import { TestPlatform } from './support/machine';
 import { Death, Life, MortalMemory } from './support/mortal-memory';
 import { expectWhole } from './support/whole';
@@ -193,9 +196,25 @@ function useOn(hypervisor: Hypervisor): void {
   hypervisor.updateWallclock(7, 8);
 }
 
+/** Nothing of the bystander's is in use any more, but by itself; it grants the same to another. */
+function useGrantsOn(hypervisor: Hypervisor): void {
+  const { mappings } = hypervisor.grants;
+  const bystander = hypervisor.vcpu(BYSTANDER, 0);
+  const hardware = hypervisor.vcpu(HARDWARE, 0);
+  for (const ref of Object.values(REFS)) {
+    grant(bystander.domain, ref, HARDWARE);
+    const handle = map(hypervisor, hardware, BYSTANDER, ref, 0);
+    expect(handle, `grant ${ref}`).to.be.at.least(0);
+    expect(mappings.unmap(hardware, page(0), 0, handle)).to.equal(0);
+  }
+  expect(map(hypervisor, bystander, VICTIM, OWN_REFS.unused, 1)).to.equal(GNTST.GNTST_bad_page);
+  expect(mappings.unmap(bystander, page(0), 0, BYSTANDERS_HANDLE)).to.equal(0);
+}
+
 describe('a thread that is ended inside the hypervisor', () => {
   for (const fifo of ['nobody', 'the bystander', 'everybody'] as const) {
     for (const call of Object.keys(FATAL_CALLS)) {
+      if (fifo !== 'nobody' && call in FATAL_GRANT_CALLS) continue;
       it(`leaves a whole machine, wherever in ${call} (${fifo} on FIFO)`, () => {
         const scene = new Scene(fifo, PRECEDED_BY[call]);
         let deaths = 0;
@@ -206,11 +225,13 @@ describe('a thread that is ended inside the hypervisor', () => {
           deaths++;
           try {
             scene.recover(notes);
-            expectWhole(scene.host);
+            expectWhole(scene.host, scene.host.domain(VICTIM));
             expectNothingLost(scene.host);
+            expect(grantsWrongly(scene.host.vcpu(VICTIM, 0).domain)).to.equal(false);
             scene.host.recovery.closeOff(scene.host.vcpu(VICTIM, 0).domain);
             expectWhole(scene.host);
             useOn(scene.host);
+            useGrantsOn(scene.host);
             expectWhole(scene.host);
           } catch (error) {
             (error as Error).message = `ended before access ${limit + 1}: ${(error as Error).message}`;

@@ -43,6 +43,16 @@ describe('a granted frame', () => {
     }
   }
 
+  const ENDS = { 'shuts down': 'poweroff', throws: 'exception', 'is stuck': 'hang' };
+  for (const [how, reason] of Object.entries(ENDS)) {
+    it(`is given back when the domain that has mapped it ${how}`, async () => {
+      const watchdogMs = how === 'is stuck' ? 300 : 30_000;
+      const { domains } = await runScenario('ended-grantee', { args: { how }, watchdogMs });
+      expect(domains.map(({ exit }) => exit.reason)).to.deep.equal(['completed', reason]);
+      expect(domains[0]?.vcpus[0]?.result).to.equal(7);
+    });
+  }
+
   it('is as at the start of day in every iteration of a stress', async () => {
     const { failures, iterations } = await stress(FILE, { iterations: 100, seed: 3 });
     expect(failures).to.deep.equal([]);

@@ -210,11 +210,15 @@ export class MachineRun implements CrewEvents {
     domain.end(cause, exit);
   }
 
-  /** Tells the handler of VIRQ_DOM_EXC, unless the domain simply completed. */
+  /**
+   * Unless the domain simply completed: gives back what it used of others' grants, as a toolstack's destroy does, then tells the handler of
+   * VIRQ_DOM_EXC. May be done twice.
+   */
   private announceEnd(domain: DomainRun): void {
-    const { sched } = this.host.machine.hypervisor;
+    const { grants, sched } = this.host.machine.hypervisor;
     if (domain.exit().reason === 'completed') return;
     sched.shutdownDomain(domain.domain, SHUTDOWN_crash);
+    grants.release(domain.domain);
     sched.finaliseShutdown(domain.domain);
   }
 

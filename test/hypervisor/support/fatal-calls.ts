@@ -15,6 +15,7 @@ import { PortStatus } from '../../../lib/hypervisor/event-channel';
 import type { HvVcpu, Hypervisor } from '../../../lib/hypervisor/hypervisor';
 import type { DomainConfig } from '../../../lib/hypervisor/image';
 import { RunstateRecord } from '../../../lib/hypervisor/runstate';
+import { grantCalls, prepareGrants } from './grant-calls';
 import { quiet } from './machine';
 
 export const HARDWARE = 0;
@@ -26,9 +27,9 @@ const CONTROL_FRAME = 8;
 
 /** The victim may name others: what it does to them is the worst that its death can leave half done. */
 export const CONFIGS: readonly DomainConfig[] = [
-  quiet({ id: HARDWARE, maxPort: 40, privileged: true, hardwareDomain: true, pirqs: [SHARED_PIRQ] }),
-  quiet({ id: VICTIM, vcpus: 2, maxPort: 40, privileged: true, pirqs: [SHARED_PIRQ, OWN_PIRQ] }),
-  quiet({ id: BYSTANDER, vcpus: 2, maxPort: 40, pirqs: [SHARED_PIRQ] }),
+  quiet({ id: HARDWARE, maxPort: 40, grantMappings: 8, privileged: true, hardwareDomain: true, pirqs: [SHARED_PIRQ] }),
+  quiet({ id: VICTIM, vcpus: 2, maxPort: 40, grantMappings: 8, privileged: true, pirqs: [SHARED_PIRQ, OWN_PIRQ] }),
+  quiet({ id: BYSTANDER, vcpus: 2, maxPort: 40, grantMappings: 8, pirqs: [SHARED_PIRQ] }),
 ];
 
 /** The victim's ports, but for `offered`: the bystander's, waiting for the victim. */
@@ -87,11 +88,15 @@ export function prepare(hypervisor: Hypervisor, fifo: Fifo): Ports {
     bystanders: must(evtchn.bindIpi(bystander, 0)),
   };
   hypervisor.pauseDomain(bystander.domain);
+  prepareGrants(hypervisor, victim, bystander);
   return ports;
 }
 
 /** A way into the hypervisor, on a thread of the victim's vCPU 0, or of hardware. */
 export type FatalCall = (hypervisor: Hypervisor, current: HvVcpu, ports: Ports) => unknown;
+
+/** Those that have nothing to do with event channels. */
+export const FATAL_GRANT_CALLS: Readonly<Record<string, FatalCall>> = grantCalls(BYSTANDER);
 
 export const FATAL_CALLS: Readonly<Record<string, FatalCall>> = {
   EVTCHNOP_alloc_unbound: ({ evtchn }, current) => evtchn.allocUnbound(current, DOMID_SELF, BYSTANDER),
@@ -147,6 +152,7 @@ export const FATAL_CALLS: Readonly<Record<string, FatalCall>> = {
     return hypervisor.physdev.eoi(current, SHARED_PIRQ);
   },
   PHYSDEVOP_pirq_eoi_gmfn_v2: ({ physdev }, current) => physdev.pirqEoiGmfn(current, 7, 2),
+  ...FATAL_GRANT_CALLS,
   'a device: PIRQ': (hypervisor) => hypervisor.raisePirq(SHARED_PIRQ),
   'a device: global VIRQ': (hypervisor) => hypervisor.sendGlobalVirq(VIRQ_CONSOLE),
   'a device: VIRQ of a vCPU': (hypervisor) => hypervisor.sendVcpuVirq(hypervisor.vcpu(BYSTANDER, 0), VIRQ_TIMER),

@@ -9,6 +9,7 @@ import {
   CHANNEL_REMOTE_PORT,
   CHANNEL_STATE,
   DOMAIN_ACTIVE_EVTCHNS,
+  DOMAIN_ALIVE,
   DOMAIN_FIRST_FREE_EVTCHN,
   DOMAIN_XEN_EVTCHNS,
   IRQ_IN_FLIGHT,
@@ -20,6 +21,7 @@ import {
 } from '../../../lib/hypervisor/state-layout';
 import { isVcpuVirq } from '../../../lib/hypervisor/virq';
 import { isFifo } from '../../support/fifo-guest';
+import { lookAtDestroyed, lookAtGrants, lookAtMappings } from './grant-calls';
 
 type Say = (what: string) => void;
 
@@ -114,14 +116,21 @@ function lookAtIrqs({ domains, machine, pirqs }: Hypervisor, say: Say): void {
   if (global.read32(MACHINE_IRQS_IN_FLIGHT) !== inFlight) say('irqs_in_flight');
 }
 
-/** @throws Error unless every lock is free, every link matched by its other half, every count right */
-export function expectWhole(hypervisor: Hypervisor): void {
+/**
+ * @param unfinished - a domain whose thread died, and that is to be closed off: then what it uses of others is given back
+ * @throws Error unless every lock is free, every link matched by its other half, every count right
+ */
+export function expectWhole(hypervisor: Hypervisor, unfinished?: HvDomain): void {
   const broken: string[] = [];
   eachLock(hypervisor.machine, (word, place) => {
     if (word !== 0) broken.push(`the lock ${place().kind} at ${place().address} is held: ${word >>> 0}`);
   });
   for (const domain of hypervisor.domains) {
-    lookAtDomain(hypervisor, domain, (what) => broken.push(`domain ${domain.id}: ${what}`));
+    const say: Say = (what) => broken.push(`domain ${domain.id}: ${what}`);
+    lookAtDomain(hypervisor, domain, say);
+    lookAtGrants(hypervisor, domain, say, unfinished);
+    if (domain.status() !== DOMAIN_ALIVE) lookAtDestroyed(domain, say);
+    else if (domain !== unfinished) lookAtMappings(domain, say);
   }
   lookAtIrqs(hypervisor, (what) => broken.push(what));
   if (broken.length > 0) throw new Error(broken.join('; '));
