@@ -11,6 +11,7 @@ export {
   type AbiName,
   isAbiName,
 } from './abis';
+export { BLKIF_MAX_SEGMENTS_PER_REQUEST, BLKIF_OP, BLKIF_RSP, BLKIF_SECTOR_BYTES, VDISK } from './block';
 export {
   CALLBACK,
   GUEST_EVTCHN_PPI,

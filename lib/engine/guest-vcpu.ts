@@ -8,6 +8,7 @@
  * makes a new GuestVcpu or restarts it, and the guest registers it again.
  */
 import { Errno, HypercallError } from '../abi/errno';
+import type { Disk, DiskPlace } from '../guest/disk';
 import type { GuestDomain, Hypercalls, Words } from '../guest/vcpu';
 import { createHypercalls, type HypercallGate } from '../hypervisor/hypercalls';
 import type { HvVcpu, Hypervisor } from '../hypervisor/hypervisor';
@@ -16,6 +17,7 @@ import { ByteField } from '../memory/fields';
 import type { Memory } from '../memory/memory';
 import { SharedInfoView, VcpuInfoView } from '../memory/views';
 import type { ServiceVcpu } from '../services';
+import { HostDisk, MemorySectors, type SectorStore } from './disk';
 import { GuestAssertionError, GuestCrashError } from './errors';
 import type { WordTable } from './words';
 import { bindWords } from './words';
@@ -46,6 +48,8 @@ export interface GuestHooks {
   log(values: readonly unknown[]): void;
   /** Output of a domain's PV console, from the console daemon. @param bytes - borrowed until it returns */
   consoleOutput(domainId: number, bytes: Uint8Array): void;
+  /** Where the sectors of a disk are; without it, in the domain's memory. */
+  openDisk?(place: DiskPlace): SectorStore;
   cover(label: string): void;
   /**
    * The guest failed for good: ends the execution and unwinds the stack, whatever the guest catches.
@@ -106,6 +110,14 @@ export class GuestVcpu implements ServiceVcpu, HypercallGate {
     if (!this.current.domain.config.privileged) throw new HypercallError('foreign mapping', -Errno.EPERM);
     if (machine.domainById(dom) === undefined) throw new HypercallError('foreign mapping', -Errno.ESRCH);
     return this.foreign(dom);
+  }
+
+  disk(name: string): Disk {
+    const { disks, name: domain } = this.domain;
+    const place = Object.hasOwn(disks, name) ? disks[name] : undefined;
+    if (place === undefined) throw new RangeError(`domain '${domain}' has no disk '${name}': add it to its disks`);
+    const sectors = this.hooks.openDisk?.(place) ?? new MemorySectors(this.memory, place.address);
+    return new HostDisk(place, sectors, this.memory);
   }
 
   get sharedInfo(): SharedInfoView {

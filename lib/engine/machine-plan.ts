@@ -2,7 +2,9 @@
  * From a scenario and the options of a run to a machine: its domains with their ids, configurations, named words
  * and guests. Every engine builds its machine from this plan.
  */
+import { resolve } from 'node:path';
 import { ABI_NAMES, isAbiName } from '../abi';
+import { type DiskPlace, SECTOR_BYTES } from '../guest/disk';
 import { eventArrayFrames } from '../guest/fifo-area';
 import { EVENT_ABIS, type EventAbi, type GuestDomain } from '../guest/vcpu';
 import { type DomainConfig, domainConfig, type MachineOptions, PAGE_BYTES } from '../hypervisor/image';
@@ -10,7 +12,7 @@ import { MAX_VCPUS } from '../hypervisor/state-layout';
 import { SERVICES_DOMAIN, SERVICES_DOMAIN_ID } from '../services';
 import { ScenarioError } from './errors';
 import { describeGuest } from './guest-domain';
-import { type DomainSpec, freezeData, type GuestFunction, type Scenario } from './scenario';
+import { type DiskSpec, type DomainSpec, freezeData, type GuestFunction, type Scenario } from './scenario';
 import { highestPort, isEventAbi, show } from './scenario-validation';
 import {
   planServices,
@@ -40,6 +42,8 @@ export interface ScenarioOptions {
   readonly events?: string;
   /** Instead of the scenario's args: plain data. */
   readonly args?: unknown;
+  /** Files of disks, by name; instead of those of the scenario. */
+  readonly disks?: Readonly<Record<string, string>>;
 }
 
 export interface DomainPlan {
@@ -68,6 +72,7 @@ export interface MachinePlan {
  */
 export function planMachine(scenario: Scenario, options: ScenarioOptions = {}): MachinePlan {
   checkOptions(options);
+  checkDiskNames(scenario, options.disks ?? {});
   const args = copyArgs(options.args === undefined ? scenario.args : options.args);
   const specs = Object.entries<DomainSpec>(scenario.domains ?? { [scenario.name]: scenario });
   const services = requestedServices(scenario);
@@ -84,7 +89,12 @@ export function planMachine(scenario: Scenario, options: ScenarioOptions = {}): 
       id: FIRST_DOMAIN_ID + index,
       hardwareDomain: hardware?.[0] === name,
     });
-    const guestDomain = freezeData({ ...describeGuest(config), events, args, domains: ids });
+    const guestDomain = freezeData({
+      ...describeGuest(config, layOutDisks(config, spec, options.disks)),
+      events,
+      args,
+      domains: ids,
+    });
     return { name, config, words, daemon: spec.daemon ?? false, guestDomain, guestOf: (vcpu) => guestOf(spec, vcpu) };
   });
   const highestIrq = Math.max(DEFAULT_IRQS - 1, ...specs.flatMap(([, spec]) => spec.pirqs ?? []));
@@ -135,10 +145,46 @@ function configure(
     frames,
     ...(spec.grantFrames === undefined ? {} : { grantFrames: spec.grantFrames }),
     ...(spec.grantMappings === undefined ? {} : { grantMappings: spec.grantMappings }),
+    diskFrames: diskFrames(spec),
     sharedInfoFrame: SHARED_INFO_FRAME,
     startInfoFrame: START_INFO_FRAME,
     onlineVcpus: spec.start ?? 'all',
   });
+}
+
+/** Each disk begins with a frame of its own. */
+function framesOf({ sectors }: DiskSpec): number {
+  return Math.ceil((sectors * SECTOR_BYTES) / PAGE_BYTES);
+}
+
+function diskFrames({ disks = {} }: DomainSpec): number {
+  return Object.values(disks).reduce((sum, disk) => sum + framesOf(disk), 0);
+}
+
+function layOutDisks(
+  { frames, grantFrames }: DomainConfig,
+  { disks = {} }: DomainSpec,
+  files: Readonly<Record<string, string>> = {},
+): Record<string, DiskPlace> {
+  let frame = frames + grantFrames;
+  const places: Record<string, DiskPlace> = {};
+  for (const [name, disk] of Object.entries(disks)) {
+    const file = files[name] ?? disk.file;
+    const address = frame * PAGE_BYTES;
+    const { sectors, readOnly = false } = disk;
+    places[name] = { sectors, readOnly, address, ...(file === undefined ? {} : { file: resolve(file) }) };
+    frame += framesOf(disk);
+  }
+  return places;
+}
+
+function checkDiskNames(scenario: Scenario, files: Readonly<Record<string, string>>): void {
+  const specs = Object.values<DomainSpec>(scenario.domains ?? { only: scenario });
+  const names = specs.flatMap(({ disks = {} }) => Object.keys(disks));
+  const unknown = Object.keys(files).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  const known = names.length === 0 ? 'it has no disks' : `there are ${names.join(', ')}`;
+  throw badOption(`scenario '${scenario.name}' has no disk '${unknown}': ${known}`);
 }
 
 function vcpusOf(name: string, spec: DomainSpec, wanted: number | undefined): number {

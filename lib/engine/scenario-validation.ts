@@ -1,7 +1,7 @@
 /** What a scenario must be like: one clear message for the first mistake found. Never trusts the types. */
 import { ABI_CONSTANTS, ABI_NAMES, type AbiName, isAbiName } from '../abi';
 import { EVENT_ABIS, type EventAbi } from '../guest/vcpu';
-import { MAX_GRANT_FRAMES, MAX_GRANT_MAPPINGS } from '../hypervisor/image';
+import { MAX_DISK_FRAMES, MAX_GRANT_FRAMES, MAX_GRANT_MAPPINGS } from '../hypervisor/image';
 import { MAX_VCPUS } from '../hypervisor/state-layout';
 import { isQuotaName, QUOTA_NAMES, SERVICES_DOMAIN } from '../services';
 import { ScenarioError } from './errors';
@@ -30,6 +30,7 @@ const DOMAIN_FIELDS = [
   'daemon',
   'grantFrames',
   'grantMappings',
+  'disks',
 ];
 const SCENARIO_FIELDS = [
   ...DOMAIN_FIELDS,
@@ -182,6 +183,7 @@ function validateDomain(domain: Record<string, unknown>, where: string): void {
   optional(domain, 'maxPort', where, `an integer from 1 to ${highest}`, (value) => isInteger(value, 1, highest));
   optional(domain, 'pirqs', where, `a list of different integers from 0 to ${MAX_PIRQ}`, isPirqList);
   checkWords(domain, where);
+  checkDisks(domain, where);
 }
 
 function checkGuests(domain: Record<string, unknown>, where: string): void {
@@ -200,6 +202,24 @@ function checkGuests(domain: Record<string, unknown>, where: string): void {
   if (vcpus !== undefined && vcpus !== guests.length) {
     throw invalid(`${where}: vcpus is ${show(vcpus)} but there are ${guests.length} guests`);
   }
+}
+
+function checkDisks({ disks = {} }: Record<string, unknown>, where: string): void {
+  if (!isRecord(disks)) throw invalid(`${where}: disks must be an object such as { vda: { sectors: 1024 } }`);
+  let frames = 0;
+  for (const [name, disk] of Object.entries(disks)) {
+    const here = `${where}, disk '${name}'`;
+    if (!isRecord(disk)) throw invalid(`${here}: must be an object such as { sectors: 1024 }, not ${show(disk)}`);
+    checkFields(disk, ['sectors', 'readOnly', 'file'], here);
+    const most = MAX_DISK_FRAMES * 8;
+    if (!isInteger(disk.sectors, 1, most)) {
+      throw invalid(`${here}: sectors must be an integer from 1 to ${most}, not ${show(disk.sectors)}`);
+    }
+    optional(disk, 'readOnly', here, 'true or false', isBoolean);
+    optional(disk, 'file', here, 'the path of a file', (file) => typeof file === 'string' && file !== '');
+    frames += Math.ceil((disk.sectors as number) / 8);
+  }
+  if (frames > MAX_DISK_FRAMES) throw invalid(`${where}: its disks have more than 1 GiB together`);
 }
 
 function checkWords(domain: Record<string, unknown>, where: string): void {

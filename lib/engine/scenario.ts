@@ -34,6 +34,8 @@ export interface ToolstackDomain<W = any> {
   readonly memory: Memory;
   readonly sharedInfo: SharedInfoView;
   vcpuInfo(vcpu: number): VcpuInfoView;
+  /** @throws RangeError if the domain has no disk of that name */
+  disk(name: string): ToolstackDisk;
   readonly words: Words<W>;
   /** Hypercalls made on the domain's behalf, as its vCPU 0. Only those that cannot sleep. */
   readonly hypercall: Hypercalls;
@@ -122,6 +124,30 @@ export interface DomainSpec<W = any> {
   readonly grantFrames?: number;
   /** Most grants of other domains it may have mapped at a time, 0..65536; default 512. */
   readonly grantMappings?: number;
+  /** Disks by name, which its guests find as `vcpu.disk(name)`. */
+  readonly disks?: Readonly<Record<string, DiskSpec>>;
+}
+
+/** A disk of a domain. It is full of zeros unless set-up or a file says otherwise. */
+export interface DiskSpec {
+  /** Of 512 bytes; 1 GiB for all disks of a domain together at most. */
+  readonly sectors: number;
+  readonly readOnly?: boolean;
+  /**
+   * File that holds the sectors under `run`, made if it does not exist; see also RunOptions.disks. Everywhere else, and without a
+   * file, they are in memory and begin as zeros.
+   */
+  readonly file?: string;
+}
+
+/** A disk as the toolstack sees it. */
+export interface ToolstackDisk {
+  readonly sectors: number;
+  readonly readOnly: boolean;
+  /** @throws RangeError for sectors that are not there */
+  read(sector: number, count: number): Uint8Array;
+  /** Whole sectors; a read-only disk too, unless it is a file. @throws RangeError */
+  write(sector: number, bytes: Uint8Array): void;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: see ToolstackDomain

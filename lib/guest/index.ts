@@ -6,9 +6,12 @@
  */
 export { GrantError, HypercallError } from '../abi';
 export { type BarePorts, barePorts, bootPorts, PortBit, type PortBits } from './bare-ports';
+export { Blkback, type BlkbackCounters, type BlkbackEnd } from './blkback';
+export { Blkfront, type BlkfrontCounters, type BlockDeviceInfo, type BlockOperation } from './blkfront';
 export { bringUp, placeVcpuInfo } from './boot';
 export { readWallclock, scaleTicks, systemTimeNs, type Wallclock } from './clock';
 export { Completion } from './completion';
+export type { Disk, DiskPlace } from './disk';
 export { Events } from './events';
 export {
   copyFromGrant,

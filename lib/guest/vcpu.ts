@@ -4,6 +4,7 @@
  */
 import type { Memory } from '../memory/memory';
 import type { SharedInfoView, VcpuInfoView } from '../memory/views';
+import type { Disk, DiskPlace } from './disk';
 
 /** A named 32-bit word in the domain's memory. Values are signed 32-bit, as in {@link Memory}. */
 export interface Word {
@@ -199,6 +200,8 @@ export interface GuestDomain {
   readonly frames: number;
   /** Where it may map other domains' grants: the first address, and how many pages. */
   readonly grantWindow: { readonly address: number; readonly pages: number };
+  /** Its disks by name, see {@link Vcpu.disk}. */
+  readonly disks: Readonly<Record<string, DiskPlace>>;
   /** The scenario's args (`--args`), frozen. */
   // biome-ignore lint/suspicious/noExplicitAny: the scenario's author knows their shape
   readonly args: any;
@@ -226,6 +229,11 @@ export interface Vcpu<W = any> {
   readonly info: VcpuInfoView;
   readonly words: Words<W>;
   readonly hypercall: Hypercalls;
+  /**
+   * A disk of the domain.
+   * @throws RangeError if it has none of that name
+   */
+  disk(name: string): Disk;
   /**
    * Registers the event callback (CALLBACKTYPE_event). It runs on this vCPU's stack with upcalls masked; when
    * it returns they are unmasked again. An upcall with no callback registered crashes the domain, as in Xen.

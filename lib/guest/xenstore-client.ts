@@ -158,6 +158,19 @@ export class XenstoreClient {
     return this.events.shift();
   }
 
+  /** Whether {@link takeEvent} is worth a call. May be wrong; looked at again after the next upcall, it is right in the end. */
+  get mayHaveEvent(): boolean {
+    return this.events.length > 0 || this.somethingHasCome() || this.isCutOff();
+  }
+
+  /**
+   * Sleeps until the condition holds or there may be an event. Not from a handler.
+   * @param condition - made true by an upcall of this vCPU
+   */
+  waitForEventOr(condition: () => boolean): void {
+    this.waiters.wait(() => condition() || this.mayHaveEvent);
+  }
+
   /**
    * Sleeps until there is an event of a watch this vCPU has set.
    * @throws XenstoreError ECONNRESET

@@ -166,6 +166,15 @@ export class Xenstore extends XenstoreNodes {
     return count;
   }
 
+  /**
+   * Sleeps until something of the driver's own has happened, or until a watch may have fired: then see {@link dispatch}.
+   * @param condition - made true by an upcall of this vCPU
+   * @throws XenstoreError ECONNRESET from {@link dispatch}, if the store has cut this domain off
+   */
+  waitForEventOr(condition: () => boolean): void {
+    this.client.waitForEventOr(() => condition() || this.missed.length > 0);
+  }
+
   /** Sleeps until a watch of this vCPU has fired, calls its handler if it has one, and tells of it. */
   nextEvent(): WatchEvent {
     for (;;) {

@@ -33,6 +33,8 @@ export const GRANT_ENTRY_BYTES = 8;
 /** As many as Xen's default (gnttab_max_frames). */
 export const MAX_GRANT_FRAMES = 64;
 export const MAX_GRANT_MAPPINGS = 65536;
+/** 1 GiB. */
+export const MAX_DISK_FRAMES = 1 << 18;
 
 /** What the toolstack decides about a domain. Plain data, the same for the machine's whole life. */
 export interface DomainConfig {
@@ -56,6 +58,8 @@ export interface DomainConfig {
   readonly grantFrames: number;
   /** Most grants of others that it may have mapped at a time, and pages of its window for them. */
   readonly grantMappings: number;
+  /** Frames behind the grant table in which disks without a file are kept. */
+  readonly diskFrames: number;
   readonly sharedInfoFrame: number;
   /** Frame of start_info (x86 only). */
   readonly startInfoFrame: number;
@@ -90,7 +94,7 @@ export interface MachineOptions {
 /** The buffers of one domain. */
 export interface DomainImage {
   readonly config: DomainConfig;
-  /** Its pseudo-physical memory, and its grant table behind it: all the guest can reach without the leave of others. */
+  /** Its pseudo-physical memory, its grant table and its disks behind it: all the guest can reach without the leave of others. */
   readonly guest: SharedArrayBuffer;
   /** What the hypervisor knows about it, see `state-layout.ts`. */
   readonly private: SharedArrayBuffer;
@@ -129,6 +133,7 @@ export function domainConfig(given: Partial<DomainConfig> & { readonly id: numbe
     readOnlyFrames: [],
     grantFrames: 4,
     grantMappings: 512,
+    diskFrames: 0,
     onlineVcpus: 'all',
     periodicTimerNs: isX86
       ? VCPUOP_limits.periodic_timer_default_ns_x86_pv
@@ -140,9 +145,9 @@ export function domainConfig(given: Partial<DomainConfig> & { readonly id: numbe
   };
 }
 
-/** All frames the domain's buffer has room for: its memory, then its grant table. */
-export function allFrames({ frames, grantFrames }: DomainConfig): number {
-  return frames + grantFrames;
+/** All frames the domain's buffer has room for: its memory, then its grant table, then its disks. */
+export function allFrames({ frames, grantFrames, diskFrames }: DomainConfig): number {
+  return frames + grantFrames + diskFrames;
 }
 
 /** Entries of a frame of a grant table. */
@@ -183,8 +188,9 @@ function checkConfig(config: DomainConfig): void {
   const name = `domain ${config.id}`;
   requireInteger(`${name}: vcpus`, config.vcpus, 1, MAX_VCPUS);
   requireInteger(`${name}: maxPort`, config.maxPort, 1, 0x7fffffff);
-  requireInteger(`${name}: frames`, config.frames, 3, (1 << 19) - MAX_GRANT_FRAMES);
+  requireInteger(`${name}: frames`, config.frames, 3, (1 << 19) - MAX_GRANT_FRAMES - config.diskFrames);
   requireInteger(`${name}: grantFrames`, config.grantFrames, 1, MAX_GRANT_FRAMES);
+  requireInteger(`${name}: diskFrames`, config.diskFrames, 0, MAX_DISK_FRAMES);
   requireInteger(`${name}: grantMappings`, config.grantMappings, 0, MAX_GRANT_MAPPINGS);
   requireInteger(`${name}: sharedInfoFrame`, config.sharedInfoFrame, 1, config.frames - 1);
   requireInteger(`${name}: startInfoFrame`, config.startInfoFrame, 1, config.frames - 1);

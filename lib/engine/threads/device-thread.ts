@@ -6,6 +6,7 @@ import { type ErrorData, errorData } from '../run-result';
 import { type Device, freezeData, type ToolstackDomain } from '../scenario';
 import { evaluateScenario, type ScenarioSource } from '../scenario-source';
 import { type DomainDescription, firstDomain, toolstackDomains } from '../toolstack';
+import { openForCalls } from './disk-files';
 import { type MachineTask, MachineThread } from './machine-thread';
 import { RandomStream } from './random';
 import { LogKind } from './record/access-log';
@@ -47,7 +48,8 @@ export class ThreadDevice implements Device {
     this.name = task.name;
     this.args = freezeData(task.args);
     const { hypervisor } = this.machine;
-    this.domains = toolstackDomains(hypervisor, task.domains, (id) => hypervisor.vcpu(id, 0).domain.guest);
+    const memoryOf = (id: number) => hypervisor.vcpu(id, 0).domain.guest;
+    this.domains = toolstackDomains(hypervisor, task.domains, memoryOf, openForCalls);
     this.numbers = new RandomStream(task.seed, task.row);
   }
 

@@ -17,6 +17,7 @@ import { initialiseWords } from '../words';
 import { monotonicNs } from './clock';
 import { createControlBuffers } from './control';
 import type { DeviceTask } from './device-thread';
+import { openForCalls } from './disk-files';
 import { DomainRun } from './domain-run';
 import { createEdgeTable } from './edges';
 import { MachineThread } from './machine-thread';
@@ -72,7 +73,8 @@ export class MachineHost {
     this.machine.control.planTimer(Number.POSITIVE_INFINITY);
     this.domains = plan.domains.map((domain, index) => new DomainRun(index, domain, this.machine));
     const { hypervisor } = this.machine;
-    this.views = toolstackDomains(hypervisor, describeDomains(plan), (id) => hypervisor.vcpu(id, 0).domain.guest);
+    const memoryOf = (id: number) => hypervisor.vcpu(id, 0).domain.guest;
+    this.views = toolstackDomains(hypervisor, describeDomains(plan), memoryOf, openForCalls);
   }
 
   /** Turns positions in the bundle into those of the user's files. */

@@ -6,6 +6,7 @@ import { planMachine } from '../machine-plan';
 import { resolveScenario } from '../resolve-scenario';
 import type { RunResult } from '../run-result';
 import type { Scenario } from '../scenario';
+import { prepareDiskFiles } from './disk-files';
 import { MachineRun } from './machine-run';
 import { WorkerPool } from './pool';
 import type { Recording } from './record/recording';
@@ -49,6 +50,7 @@ export async function runRecorded(
 async function prepare(scenario: string | Scenario, options: CheckedRunOptions): Promise<MachineRun> {
   const { subject, source } = await resolveScenario(scenario);
   const plan = planMachine(subject, options);
+  prepareDiskFiles(plan);
   const pool = WorkerPool.withLimits({ maxOldGenerationSizeMb: options.memoryLimitMb });
   return new MachineRun(plan, source, pool, options);
 }

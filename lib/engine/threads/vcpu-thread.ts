@@ -4,11 +4,13 @@
  */
 import { format } from 'node:util';
 import { threadId } from 'node:worker_threads';
+import type { DiskPlace } from '../../guest/disk';
 import type { GuestDomain } from '../../guest/vcpu';
 import type { DomainImage } from '../../hypervisor/image';
 import type { HvVcpu } from '../../hypervisor/machine';
 import type { Memory } from '../../memory/memory';
 import { SERVICES_DOMAIN_ID, serviceGuest } from '../../services';
+import type { SectorStore } from '../disk';
 import { GuestAssertionError, GuestCrashError, GuestExitError, toError } from '../errors';
 import { type GuestHooks, GuestVcpu } from '../guest-vcpu';
 import { type ErrorData, type ExitReason, errorData } from '../run-result';
@@ -16,6 +18,7 @@ import { type DomainSpec, freezeData, type Scenario } from '../scenario';
 import { evaluateScenario, type ScenarioSource } from '../scenario-source';
 import type { WordTable } from '../words';
 import type { VcpuMeter } from './control';
+import { OpenDisks } from './disk-files';
 import { Cause, causeWord } from './exits';
 import { type Guest, GuestThread } from './guest-thread';
 import { type MachineTask, MachineThread } from './machine-thread';
@@ -58,6 +61,7 @@ export class VcpuThread extends GuestThread implements GuestHooks {
   protected readonly meter: VcpuMeter;
   private readonly slot: number;
   private readonly numbers: RandomStream;
+  private readonly disks = new OpenDisks();
   private failed = false;
   private outcome: VcpuOutcome = { kind: 'stopped' };
 
@@ -120,6 +124,7 @@ export class VcpuThread extends GuestThread implements GuestHooks {
       return this.outcome;
     } finally {
       restore();
+      this.disks.close();
       control.markFinished(this.slot);
     }
   }
@@ -145,6 +150,10 @@ export class VcpuThread extends GuestThread implements GuestHooks {
   }
 
   // GuestHooks.
+
+  openDisk(place: DiskPlace): SectorStore {
+    return this.disks.open(place, this.memory);
+  }
 
   hypercallEnter(_name: string): void {
     this.meter.countHypercall();
