@@ -93,7 +93,8 @@ class Merger {
   private readonly wakers = new Map<number, { readonly step: number; readonly actor: number }>();
 
   constructor(private readonly machine: RecordedMachine) {
-    const { plan, logs, threads, startOfDay } = machine;
+    const { plan, logs, threads } = machine;
+    const startOfDay = onceEach(machine.startOfDay);
     this.threads = threads;
     this.names = new MachineNames(plan, machine);
     this.memory = new InitialMemory(plan, machine, (region, at) =>
@@ -281,6 +282,16 @@ class Merger {
   private waitOf({ actor, asleep, ended }: Reader): TraceWait[] {
     return asleep === undefined || ended || this.threads[actor]?.kind !== 'vcpu' ? [] : [{ actor, text: asleep }];
   }
+}
+
+/** A region's bytes are asked for by the word, and made as a whole. */
+function onceEach(startOfDay: (region: number) => Uint8Array): (region: number) => Uint8Array {
+  const made = new Map<number, Uint8Array>();
+  return (region) => {
+    const bytes = made.get(region) ?? startOfDay(region);
+    made.set(region, bytes);
+    return bytes;
+  };
 }
 
 /** Whether the result of an access is what memory held. */

@@ -6,7 +6,7 @@ import type { PageData } from '../../lib/report/page-data';
 import { upcall } from './run-cli';
 
 const PING_PONG = path.join(__dirname, '../../examples/ipi-ping-pong.ts');
-const COLLIDING = path.join(__dirname, 'scenarios/colliding.ts');
+const LAST = path.join(__dirname, 'scenarios/last-to-finish.ts');
 const LOST_UPDATE = path.join(__dirname, 'scenarios/lost-update.ts');
 
 describe('pages', () => {
@@ -98,7 +98,7 @@ describe('pages', () => {
 
   it('of stress hold the schedule of the failure, or what the guests did where there is none', async () => {
     const html = path.join(folder, 'stress.html');
-    const stress = ['stress', COLLIDING, '--chaos', '--iterations', '200000', '--html', html];
+    const stress = ['stress', LAST, '--iterations', '200000', '--html', html];
     expect((await upcall(...stress)).status).to.equal(1);
     const { executions } = dataOf(html);
     expect(executions.map(({ label }) => label)).to.deep.equal(['Failing schedule', 'Nearest passing schedule']);
@@ -107,7 +107,7 @@ describe('pages', () => {
     expect([log?.label, log?.command, others.length]).to.deep.equal(['What the guests did', undefined, 0]);
     expect(log?.trace.recorded).to.deep.equal({ missing: [0, 0], timed: false });
     expect(log?.trace.failure?.kind).to.equal('assertion');
-    expect(log?.trace.steps.map(({ name }) => name)).to.include('total');
+    expect(log?.trace.steps.map(({ name }) => name)).to.include('last');
     const held = await upcall('stress', LOST_UPDATE, '--args', '{"atomic":true}', '--iterations', '10', '--html', html);
     expect(held.stdout).to.include('nothing failed: there is nothing to show');
   });
