@@ -26,7 +26,6 @@ export { checkKernelArea, KERNEL_BLOCK, kernelBlock, kernelRanges, MAX_TIMERS } 
 export { Frames, LIBRARY_PAGE, libraryPage } from './library-page';
 export { Mutex } from './mutex';
 export { NET_FRAME_BYTES, type NetCounters, NetFront } from './net-front';
-export { NetRingError } from './net-ring';
 export { layWire, type Wire, WireError } from './net-wire';
 export type { EventHandler } from './port-control';
 export { printk } from './printk';

@@ -5,7 +5,7 @@
  * peer copies the bytes out (GNTTABOP_copy: it checks grant, offset and length) and gives the buffer back. A frame for
  * which there is no buffer is dropped, as a network drops; one too long for the wire is refused. Both are counted.
  *
- * Events are sent only when the other end has said that it sleeps, see `net-ring.ts`: a busy wire needs none.
+ * Events are sent only when the other end has said that it sleeps, see `ring.ts`: a busy wire needs none.
  *
  * A hostile peer can send frames that are none, which are counted and answered with an error, or ruin the rings; then the
  * card is `broken` and nothing goes in or out any more. The guest lives on.
@@ -19,16 +19,9 @@ import type { Memory } from '../memory/memory';
 import { copyFromGrant, GrantTable } from './grant-table';
 import { haltUntil } from './irq';
 import { Frames } from './library-page';
-import {
-  NET_RING_SIZE,
-  NETIF_RSP,
-  type NetRequest,
-  NetRequests,
-  type NetResponse,
-  NetResponses,
-  NetRingError,
-} from './net-ring';
+import { NET_PROTOCOL, NET_RING_SIZE, NETIF_RSP, type NetRequest } from './net-ring';
 import type { Wire } from './net-wire';
+import { BackRing, FrontRing, RING_END_BYTES, RingError } from './ring';
 import { copyFromRing, copyToRing } from './ring-bytes';
 import type { Vcpu } from './vcpu';
 
@@ -58,8 +51,10 @@ export interface NetCounters {
 
 export class NetFront {
   private readonly memory: Memory;
-  private readonly requests: NetRequests;
-  private readonly responses: NetResponses;
+  /** The own transmit ring. */
+  private readonly transmit: FrontRing;
+  /** The peer's. */
+  private readonly serve: BackRing;
   /** By number of buffer. */
   private readonly grefs: readonly number[];
   private readonly addresses: readonly number[];
@@ -69,9 +64,6 @@ export class NetFront {
   private readonly landing: number;
   private isBroken = false;
   private readonly count = { sent: 0, received: 0, dropped: 0, oversize: 0, bad: 0, refused: 0, events: 0 };
-  /** Scratch. */
-  private readonly $request: NetRequest = { gref: 0, offset: 0, id: 0, size: 0 };
-  private readonly $response: NetResponse = { id: 0, status: 0 };
 
   /**
    * @param wire - connected, with a handler that does nothing but wake this vCPU
@@ -87,8 +79,6 @@ export class NetFront {
       throw new RangeError(`depth must be an integer from 1 to ${NET_RING_SIZE}, not ${depth}`);
     }
     this.memory = vcpu.memory;
-    this.requests = new NetRequests(vcpu.memory, wire.transmit);
-    this.responses = new NetResponses(vcpu.memory, wire.receive);
     const [frames, grants] = [new Frames(vcpu), new GrantTable(vcpu)];
     const pages = Array.from({ length: Math.ceil(depth / BUFFERS_PER_PAGE) }, () => frames.take());
     const refs = pages.map((page) => grants.grantAccess(wire.peer, page / FRAME_BYTES, { readonly: true }));
@@ -98,6 +88,10 @@ export class NetFront {
     this.free = ids.reverse();
     this.inFlight = new Array(depth).fill(false);
     this.landing = frames.take();
+    // Frames land in the first half of the page.
+    const own = this.landing + BUFFER_BYTES;
+    this.transmit = new FrontRing(vcpu.memory, wire.transmit, own, NET_PROTOCOL);
+    this.serve = new BackRing(vcpu.memory, wire.receive, own + RING_END_BYTES, NET_PROTOCOL);
   }
 
   /** The peer has ruined a ring: nothing goes in or out any more. */
@@ -126,8 +120,14 @@ export class NetFront {
     }
     copyToRing(this.memory, this.addresses[id] as number, FRAME_BYTES, 0, frame, 0, frame.length);
     this.inFlight[id] = true;
-    this.requests.put({ gref: this.grefs[id] as number, offset: offsetOf(id), id, size: frame.length });
-    if (this.requests.publish()) this.notify();
+    this.transmit.putRequest({
+      gref: this.grefs[id] as number,
+      offset: offsetOf(id),
+      flags: 0,
+      id,
+      size: frame.length,
+    });
+    if (this.transmit.pushRequests()) this.notify();
     this.count.sent++;
     return true;
   }
@@ -138,13 +138,12 @@ export class NetFront {
    */
   receive(): Uint8Array | undefined {
     try {
-      while (!this.isBroken && this.responses.take(this.$request)) {
-        const frame = this.fetch(this.$request);
-        this.responses.put({
-          id: this.$request.id,
-          status: frame === undefined ? NETIF_RSP.NETIF_RSP_ERROR : NETIF_RSP.NETIF_RSP_OKAY,
-        });
-        if (this.responses.publish()) this.notify();
+      while (!this.isBroken && this.serve.unconsumedRequests() > 0) {
+        const request = this.serve.takeRequest() as unknown as NetRequest;
+        const frame = this.fetch(request);
+        const status = frame === undefined ? NETIF_RSP.NETIF_RSP_ERROR : NETIF_RSP.NETIF_RSP_OKAY;
+        this.serve.putResponse({ id: request.id, status });
+        if (this.serve.pushResponses()) this.notify();
         if (frame !== undefined) {
           this.count.received++;
           return frame;
@@ -162,7 +161,7 @@ export class NetFront {
     for (;;) {
       const frame = this.receive();
       if (frame !== undefined || this.isBroken) return frame;
-      haltUntil(this.vcpu, () => this.responses.awaitRequest());
+      haltUntil(this.vcpu, () => this.orBroken(() => this.serve.finalCheckForRequests()));
     }
   }
 
@@ -172,7 +171,7 @@ export class NetFront {
       this.reclaim();
       if (this.isBroken) return false;
       if (this.free.length > 0) return true;
-      haltUntil(this.vcpu, () => this.requests.awaitResponse());
+      haltUntil(this.vcpu, () => this.orBroken(() => this.transmit.finalCheckForResponses()));
     }
   }
 
@@ -192,11 +191,10 @@ export class NetFront {
 
   /** Takes back the buffers that the peer is done with. */
   private reclaim(): void {
-    const { $response } = this;
     try {
-      while (!this.isBroken && this.requests.take($response)) {
-        const { id, status } = $response;
-        if (this.inFlight[id] !== true) throw new NetRingError(`a response to ${id}, which is not under way`);
+      while (!this.isBroken && this.transmit.unconsumedResponses() > 0) {
+        const { id, status } = this.transmit.takeResponse() as { id: number; status: number };
+        if (this.inFlight[id] !== true) throw new RingError(`a response to ${id}, which is not under way`);
         this.inFlight[id] = false;
         this.free.push(id);
         if (status !== NETIF_RSP.NETIF_RSP_OKAY) this.count.refused++;
@@ -206,8 +204,18 @@ export class NetFront {
     }
   }
 
+  /** A final check; a ring that turns out to be ruined is something to wake up for. */
+  private orBroken(check: () => boolean): boolean {
+    try {
+      return check();
+    } catch (error) {
+      this.breakOn(error);
+      return true;
+    }
+  }
+
   private breakOn(error: unknown): void {
-    if (!(error instanceof NetRingError)) throw error;
+    if (!(error instanceof RingError)) throw error;
     this.isBroken = true;
   }
 

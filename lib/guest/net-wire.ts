@@ -19,7 +19,7 @@ import { DOMID_SELF } from '../abi/domain-ids';
 import type { Events } from './events';
 import { ForeignFrames, GrantTable } from './grant-table';
 import { Frames } from './library-page';
-import { initialiseNetRing } from './net-ring';
+import { initialiseRing } from './ring';
 import type { Xenstore } from './xenstore';
 import { XenstoreError } from './xenstore-client';
 
@@ -52,7 +52,7 @@ export function layWire(events: Events, store: Xenstore, peer: number, wake: () 
   const { vcpu } = events;
   const allocates = vcpu.domain.id < peer;
   const transmit = new Frames(vcpu).take();
-  initialiseNetRing(vcpu.memory, transmit);
+  initialiseRing(vcpu.memory, transmit);
   const ringRef = new GrantTable(vcpu).grantAccess(peer, transmit / FRAME_BYTES);
   const allocated = allocates ? vcpu.hypercall.evtchn.allocUnbound(DOMID_SELF, peer) : 0;
   if (allocates) events.bindEvtchn(allocated, wake);

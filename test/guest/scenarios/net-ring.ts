@@ -5,10 +5,13 @@
 import assert from 'node:assert/strict';
 import { defineScenario } from '../../../lib/engine/scenario';
 import { haltUntil } from '../../../lib/guest';
-import { initialiseNetRing, NetRequests, NetResponses } from '../../../lib/guest/net-ring';
+import { NET_PROTOCOL } from '../../../lib/guest/net-ring';
+import { BackRing, FrontRing, initialiseRing, RING_END_BYTES } from '../../../lib/guest/ring';
 import type { Vcpu } from '../../../lib/guest/vcpu';
 
 const PAGE = 32 * 4096;
+const FRONT = PAGE + 4096;
+const BACK = FRONT + RING_END_BYTES;
 
 /** All the dispatch this needs: an event is there to wake. */
 function takeEvents(vcpu: Vcpu, port: number): void {
@@ -22,34 +25,33 @@ function takeEvents(vcpu: Vcpu, port: number): void {
 
 function front(vcpu: Vcpu): number[] {
   const { requests } = vcpu.domain.args;
-  const ring = new NetRequests(vcpu.memory, PAGE);
+  const ring = new FrontRing(vcpu.memory, PAGE, FRONT, NET_PROTOCOL);
   takeEvents(vcpu, vcpu.words.ports[0].read());
   for (let id = 0; id < requests; id++) {
-    ring.put({ gref: 100 + id, offset: 0, id, size: 1 });
-    if (ring.publish()) vcpu.hypercall.evtchn.send(vcpu.words.ports[1].read());
+    ring.putRequest({ gref: 100 + id, id });
+    if (ring.pushRequests()) vcpu.hypercall.evtchn.send(vcpu.words.ports[1].read());
   }
   const answered: number[] = [];
-  const response = { id: 0, status: 0 };
   while (answered.length < requests) {
-    if (ring.take(response)) answered.push(response.id);
-    else haltUntil(vcpu, () => ring.awaitResponse());
+    if (ring.unconsumedResponses() > 0) answered.push(ring.takeResponse().id as number);
+    else haltUntil(vcpu, () => ring.finalCheckForResponses());
   }
   return answered;
 }
 
 function back(vcpu: Vcpu): number[] {
-  const ring = new NetResponses(vcpu.memory, PAGE);
+  const ring = new BackRing(vcpu.memory, PAGE, BACK, NET_PROTOCOL);
   takeEvents(vcpu, vcpu.words.ports[1].read());
   const served: number[] = [];
-  const request = { gref: 0, offset: 0, id: 0, size: 0 };
   while (served.length < vcpu.domain.args.requests) {
-    if (!ring.take(request)) {
-      haltUntil(vcpu, () => ring.awaitRequest());
+    if (ring.unconsumedRequests() === 0) {
+      haltUntil(vcpu, () => ring.finalCheckForRequests());
       continue;
     }
-    served.push(request.gref);
-    ring.put({ id: request.id, status: 0 });
-    if (ring.publish()) vcpu.hypercall.evtchn.send(vcpu.words.ports[0].read());
+    const { gref, id } = ring.takeRequest();
+    served.push(gref as number);
+    ring.putResponse({ id: id as number });
+    if (ring.pushResponses()) vcpu.hypercall.evtchn.send(vcpu.words.ports[0].read());
   }
   return served;
 }
@@ -59,7 +61,7 @@ export default defineScenario({
   words: { ports: [0, 0] },
   args: { requests: 2 },
   setup({ domain }) {
-    initialiseNetRing(domain.memory, PAGE);
+    initialiseRing(domain.memory, PAGE);
     for (const vcpu of [0, 1]) domain.words.ports[vcpu]!.write(domain.hypercall.evtchn.bindIpi(vcpu));
   },
   guests: [front, back],

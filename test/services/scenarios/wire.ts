@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { defineScenario } from 'upcall';
 import { Events, layWire, NET_FRAME_BYTES, NetFront, type Vcpu, type Wire, Xenstore } from 'upcall/guest';
-import { NetRequests } from '../../../lib/guest/net-ring';
+import { NET_PROTOCOL } from '../../../lib/guest/net-ring';
+import { FrontRing } from '../../../lib/guest/ring';
 
 const RSP_PROD = 8;
 const DEFAULTS = { other: 'burst' };
@@ -41,7 +42,7 @@ function other(vcpu: Vcpu): unknown {
   const frame = card.waitForFrame();
   const poke = () => vcpu.hypercall.evtchn.send(wire.port);
   if (manner === 'frames') {
-    const requests = new NetRequests(vcpu.memory, wire.transmit);
+    const requests = new FrontRing(vcpu.memory, wire.transmit, 40 * 4096, NET_PROTOCOL);
     for (const bad of [
       { gref: 0xfffffff, offset: 0, id: 1, size: 10 },
       { gref: 1, offset: 0, id: 2, size: 0 },
@@ -49,14 +50,13 @@ function other(vcpu: Vcpu): unknown {
       { gref: 1, offset: 0, id: 4, size: 2000 },
       { gref: 0, offset: 0, id: 5, size: 10 },
     ]) {
-      requests.put(bad);
+      requests.putRequest(bad);
     }
-    requests.publish();
+    requests.pushRequests();
     poke();
-    const answer = { id: 0, status: 0 };
     const statuses: number[] = [];
     while (statuses.length < 5) {
-      if (requests.take(answer)) statuses.push(answer.status);
+      if (requests.unconsumedResponses() > 0) statuses.push(requests.takeResponse().status as number);
       else vcpu.relax();
     }
     vcpu.memory.store32(wire.transmit, -1);
