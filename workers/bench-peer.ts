@@ -2,11 +2,20 @@
  * The bare side of the baselines of `upcall bench`: what two worker threads can do to each other without any of
  * Upcall. Each task runs in a worker of its own, started by lib/cli/bench/baselines.ts.
  */
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 /** What a peer is started with. */
 export interface PeerTask {
-  readonly kind: 'atomics-wait' | 'spin-then-wait' | 'post-message' | 'message-stream' | 'idle' | 'or-stream';
+  readonly kind:
+    | 'atomics-wait'
+    | 'spin-then-wait'
+    | 'post-message'
+    | 'message-stream'
+    | 'idle'
+    | 'or-stream'
+    | 'file-read'
+    | 'file-write';
   /** The side that starts and measures is 0. */
   readonly side: 0 | 1;
   readonly rounds: number;
@@ -16,7 +25,12 @@ export interface PeerTask {
   readonly buffer: SharedArrayBuffer;
   /** Absent: the other side is the main thread, over this thread's own port. */
   readonly port?: MessagePort;
+  /** What is read or written, from its start. */
+  readonly file?: string;
 }
+
+/** Of the file that is read and written. */
+const FILE_BYTES = 64 * 1024 * 1024;
 
 /** Spins before sleeping, long enough for a partner that is running. */
 const SPINS = 20_000;
@@ -132,6 +146,23 @@ function orStream({ side, rounds, buffer }: PeerTask): number {
   return ((performance.now() - start) * 1e6) / rounds;
 }
 
+/** One call after the other, over the whole file and again. Returns ns per call, after a tenth of them. */
+function fileCalls({ kind, rounds, bytes = 0, file = '' }: PeerTask): number {
+  const fd = openSync(file, 'r+');
+  const last = FILE_BYTES - bytes;
+  const buffer = new Uint8Array(bytes).fill(7);
+  const warmUp = Math.ceil(rounds / 10);
+  let start = 0;
+  for (let round = 0; round < warmUp + rounds; round++) {
+    if (round === warmUp) start = performance.now();
+    if (kind === 'file-read') readSync(fd, buffer, 0, bytes, (round * bytes) % last);
+    else writeSync(fd, buffer, 0, bytes, (round * bytes) % last);
+  }
+  const ns = ((performance.now() - start) * 1e6) / rounds;
+  closeSync(fd);
+  return ns;
+}
+
 function serve(task: PeerTask): void {
   const answer = (value: number) => parentPort?.postMessage(value);
   parentPort?.postMessage('ready');
@@ -143,6 +174,7 @@ function serve(task: PeerTask): void {
     else if (task.kind === 'post-message') postMessagePingPong(task, answer);
     else if (task.kind === 'message-stream') messageStream(task, answer);
     else if (task.kind === 'or-stream') answer(orStream(task));
+    else if (task.kind === 'file-read' || task.kind === 'file-write') answer(fileCalls(task));
     else answer(0);
   });
 }

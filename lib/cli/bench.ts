@@ -4,6 +4,7 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { shutdownPool } from '../engine/threads';
+import { block } from './bench/block';
 import { boot } from './bench/boot';
 import { control } from './bench/control';
 import { scan, send, throughput } from './bench/events';
@@ -29,6 +30,7 @@ const GROUPS: readonly BenchGroup[] = [
   boot,
   throughput,
   net,
+  block,
   explore,
   races,
   lockstep,

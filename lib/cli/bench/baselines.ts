@@ -67,6 +67,25 @@ export async function mainThreadPeer(
   }
 }
 
+/** Reads or writes a file of 64 MiB from its start to its end and again, in a worker; returns ns per call. */
+export async function filePeer(
+  operation: 'read' | 'write',
+  file: string,
+  bytes: number,
+  rounds: number,
+): Promise<number> {
+  const buffer = new SharedArrayBuffer(4);
+  const worker = new Worker(PEER, { workerData: { kind: `file-${operation}`, side: 0, rounds, bytes, buffer, file } });
+  try {
+    await nextMessage(worker);
+    const result = nextMessage(worker);
+    worker.postMessage('go');
+    return (await result) as number;
+  } finally {
+    await worker.terminate();
+  }
+}
+
 /** Milliseconds until `count` bare workers have all been started and have answered. */
 export async function bareWorkers(count: number): Promise<number> {
   const start = performance.now();
