@@ -1,8 +1,7 @@
 /** What this process holds: for campaigns that look for leaks. */
 import { readdirSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { findCollector } from '../../lib/engine/threads/spent-memory';
 
 export interface Holdings {
   /** -1 where the system does not tell. */
@@ -18,8 +17,7 @@ export interface Holdings {
 
 /** Collects garbage and looks. */
 export async function holdings(): Promise<Holdings> {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
+  const collect = findCollector();
   for (let i = 0; i < 3; i++) {
     collect();
     await setImmediate();

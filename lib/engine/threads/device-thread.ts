@@ -10,7 +10,6 @@ import { openForCalls } from './disk-files';
 import { type MachineTask, MachineThread } from './machine-thread';
 import { RandomStream } from './random';
 import { LogKind } from './record/access-log';
-import { releaseSpentMemory } from './spent-memory';
 import { threadEntryPoints } from './thread-entry-points';
 
 export interface DeviceTask extends MachineTask {
@@ -116,7 +115,6 @@ export class ThreadDevice implements Device {
 
 /** Runs one device until it returns or the machine stops. The task of a worker thread. */
 export function runDevice(task: DeviceTask): DeviceOutcome {
-  releaseSpentMemory(task.image);
   const machine = new MachineThread(task);
   machine.control.markStarted(task.row, threadId);
   return deviceOutcome(() => deviceFunction(task)(new ThreadDevice(task, machine)));

@@ -17,6 +17,7 @@ import { Cause, causeWord } from './exits';
 import { OutputRing, RecordKind } from './output-ring';
 import { regionOf, TimedRecorder } from './record/access-log';
 import { observeRecorded, openRecorded } from './record/recording-thread';
+import { releaseSpentMemory } from './spent-memory';
 
 /** In evtchn_upcall_pending of a vCPU that has to leave: makes its windows look. Xen uses bit 0 alone. */
 export const STOP_MARK = 0x80;
@@ -75,6 +76,7 @@ export class MachineThread {
     open: OpenLocks = openLeanMemory,
   ) {
     const { image } = task;
+    releaseSpentMemory(image, task.output);
     this.control = new Control(task.control);
     this.clock = new SystemClock(task.originNs);
     this.ring = task.output && new OutputRing(task.output);

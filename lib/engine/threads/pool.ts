@@ -11,6 +11,11 @@ import { Piscina } from 'piscina';
 /** Beyond any machine's vCPUs; a pool never queues a task while it has fewer threads than this. */
 const MAX_THREADS = 4096;
 const IDLE_TIMEOUT_MS = 10_000;
+/**
+ * V8 gives a thread up to 48 MB for young objects before it looks whether they are dead, and never takes them back: the
+ * pages of many warm threads. It holds a guest up for no longer if it looks more often, at less each time.
+ */
+const YOUNG_GENERATION_MB = 12;
 
 /** What a thread can be: the exports of workers/thread-roles.ts. */
 export type ThreadRole = 'vcpu' | 'timer' | 'device' | 'lockstep';
@@ -48,7 +53,7 @@ export class WorkerPool {
       idleTimeout: IDLE_TIMEOUT_MS,
       // Workers run compiled code: no loader of this process's is wanted there.
       execArgv: [],
-      resourceLimits,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB, ...resourceLimits },
       recordTiming: false,
     });
     this.piscina.on('message', (runId: unknown) => this.listeners.get(String(runId))?.());

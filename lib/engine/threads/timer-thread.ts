@@ -17,7 +17,6 @@
  */
 import { threadId } from 'node:worker_threads';
 import { type MachineTask, MachineThread } from './machine-thread';
-import { releaseSpentMemory } from './spent-memory';
 
 /** Waking this little too late is better than sleeping twice (ns). */
 const SLACK_NS = 1000;
@@ -26,7 +25,6 @@ export type TimerTask = MachineTask;
 
 /** Runs until the hardware is stopped. The task of a worker thread. */
 export function runTimers(task: TimerTask): void {
-  releaseSpentMemory(task.image);
   const { clock, control, hypervisor } = new MachineThread(task);
   control.markStarted(task.row, threadId);
   for (;;) {
