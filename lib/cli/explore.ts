@@ -16,7 +16,7 @@ import {
   type StrategyName,
 } from '../explore/options';
 import { type Estimate, type ExploreFailure, estimateOf, INTERRUPTED, type Outcome } from '../explore/result';
-import { replayCommand } from '../report/command';
+import { quote, replayCommand } from '../report/command';
 import { describeFailure, type ExploreResult, explore, replaySetting } from '../report/explore-result';
 import { formatTraceFile } from '../report/trace-file';
 import { addDumpOption, checkDump, type DumpOption } from './dump-file';
@@ -32,6 +32,8 @@ const FAILED = 1;
 const INTERRUPTED_STATUS = 130;
 /** Of an outcome in the list; longer ones are cut. */
 const LONGEST_OUTCOME = 60;
+/** Of a token that a command shows without more ado. */
+const LONGEST_TOKEN = 400;
 
 interface ExploreCommandOptions extends ScenarioOptions, PictureFiles, DumpOption {
   readonly strategy: StrategyName;
@@ -173,10 +175,19 @@ function report(
   }
   lines.push(...coverLines(result, options.list));
   if (failure !== null) {
-    const command = replayCommand(given, replaySetting(exploreOptions(options)), failure.token);
+    const command = commandFor(given, options, failure);
     lines.push('', describeFailure(failure, command, chartOptions(process.stdout, options.verbose)), ...notes);
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** The command that replays a failure: of a long token the trace file stands in its place, if there is one. */
+function commandFor(given: string, options: ExploreCommandOptions, { token }: ExploreFailure): string {
+  const command = (source: string) => replayCommand(given, replaySetting(exploreOptions(options)), source);
+  if (token.length <= LONGEST_TOKEN) return command(token);
+  if (options.trace !== undefined) return command(quote(options.trace));
+  const hint = `The token is ${count(token.length)} characters long; with --trace FILE the command is short.`;
+  return `${hint}\n${command(token)}`;
 }
 
 /** The different outcomes as a table, and the labels reached. */

@@ -109,7 +109,7 @@ async function execute(
 
 /** A token as it is, or one from a file: a trace, or nothing but the token. */
 function readSource(source: string): { token: string; setting: ReplaySetting } {
-  if (statSync(source, { throwIfNoEntry: false })?.isFile() !== true) {
+  if (!isFile(source)) {
     if (/[/\\]|\.json$/.test(source)) throw new UsageError(`no such file: ${source}; give a token or a trace file`);
     return { token: source, setting: {} };
   }
@@ -117,6 +117,15 @@ function readSource(source: string): { token: string; setting: ReplaySetting } {
   if (/^u\d+-/.test(text)) return { token: text, setting: {} };
   const { token, options } = parseTraceFile(text, source);
   return { token, setting: options };
+}
+
+/** False too for what cannot name a file: tokens are longer than names may be. */
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }
 
 function report(result: ReplayResult, verbose?: boolean): string {

@@ -7,6 +7,7 @@ import { CLI, type CliResult, upcall } from './run-cli';
 
 const SCENARIOS = path.join(__dirname, 'scenarios');
 const LOST_UPDATE = path.join(SCENARIOS, 'lost-update.ts');
+const TURNS = path.join(SCENARIOS, 'turns.ts');
 const BAD_GUEST = path.join(SCENARIOS, 'bad-guest.ts');
 
 /** Wrong usage: status 2, nothing on stdout, and one line on stderr. */
@@ -176,6 +177,23 @@ describe('upcall replay', () => {
     await expectUsageError(['replay', LOST_UPDATE, 'hello'], /not a replay token/);
     await expectUsageError(['replay', LOST_UPDATE, 'missing.json'], /no such file: missing\.json/);
     await expectUsageError(['replay', LOST_UPDATE, token, '--memory-model', 'tso'], /memory model sc, not tso/);
+  });
+
+  it('takes tokens longer than the name of a file may be, and explore offers a file in place of one', async () => {
+    const limit = ['--max-executions', '1'];
+    const found = await upcall('explore', TURNS, ...limit);
+    const command = lastLine(found).split(' ');
+    expect(command.at(-1)).to.match(/^u1-\S{400,}$/);
+    expect(found.stdout).to.match(
+      /\nThe token is \d+ characters long; with --trace FILE the command is short\.\nupcall /,
+    );
+    expect((await upcall(...command.slice(1))).stdout).to.match(/^assertion: the turns are over\n/);
+    await expectUsageError(['replay', TURNS, 'u1-'.padEnd(5000, 'x')], /not a replay token|cut off or mistyped/);
+
+    const file = path.join(folder, 'turns.json');
+    const short = await upcall('explore', TURNS, ...limit, '--trace', file);
+    expect(lastLine(short)).to.match(/^upcall replay \S*turns\.ts \S*turns\.json$/);
+    expect((await upcall(...lastLine(short).split(' ').slice(1))).status).to.equal(1);
   });
 
   it('says the same of trace files', async () => {
