@@ -7,7 +7,7 @@ describe('the end of a run', () => {
   it('is a deadlock, with who waits for what, when nothing can wake anybody', async () => {
     const { domains, failure } = await runScenario('sleepers');
     const message =
-      'deadlock: vCPU 0 blocked in SCHEDOP_block; vCPU 1 blocked in SCHEDOP_poll on port 1, and nothing is left that could wake it';
+      'vCPU 0 blocked in SCHEDOP_block; vCPU 1 blocked in SCHEDOP_poll on port 1, and nothing is left that could wake it';
     expect(domains[0]?.exit).to.include({ reason: 'deadlock', message });
     expect(failure).to.deep.equal({ kind: 'deadlock', message, domain: 'sleepers' });
     expect(domains[0]?.vcpus[2]?.result).to.equal('done');

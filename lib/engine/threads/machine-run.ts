@@ -274,7 +274,7 @@ export class MachineRun implements CrewEvents {
     const broken = brokenAtRest(this.plan, this.host.machine.hypervisor, 'quiescence');
     for (const domain of living.filter(({ plan }) => !plan.daemon)) {
       const found = broken === undefined ? '' : `; ${broken}`;
-      const message = `deadlock: ${describeSleepers(domain)}, and nothing is left that could wake it${found}`;
+      const message = `${describeSleepers(domain)}, and nothing is left that could wake it${found}`;
       this.end(domain, causeWord(Cause.DEADLOCK), { reason: 'deadlock', message });
     }
   }
