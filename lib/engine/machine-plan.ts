@@ -90,7 +90,7 @@ export function planMachine(scenario: Scenario, options: ScenarioOptions = {}): 
       hardwareDomain: hardware?.[0] === name,
     });
     const guestDomain = freezeData({
-      ...describeGuest(config, layOutDisks(config, spec, options.disks)),
+      ...describeGuest(config, words, layOutDisks(config, spec, options.disks)),
       events,
       args,
       domains: ids,

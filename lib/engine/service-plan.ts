@@ -99,8 +99,8 @@ export function planServicesDomain(
     frames: OWN_FRAMES + hostFrames,
   });
   const args = { services: plans.map((plan) => plan.config), frames: config.frames };
-  const guestDomain = { ...describeGuest(config), events: '2l' as const, args, domains: ids };
   const words = layOutWords(undefined, (FIRST_SERVICE_FRAME + hostFrames) * PAGE_BYTES);
+  const guestDomain = { ...describeGuest(config, words), events: '2l' as const, args, domains: ids };
   return {
     name: SERVICES_DOMAIN,
     config,

@@ -15,6 +15,7 @@ export type WordTable = Readonly<Record<string, number | readonly number[]>>;
 
 export interface WordLayout {
   readonly table: WordTable;
+  readonly startAddress: number;
   /** First address after the last word. */
   readonly endAddress: number;
   /** Words whose initial value is not 0. */
@@ -35,7 +36,7 @@ export function layOutWords(spec: WordsSpec | undefined, start: number = WORDS_A
   for (const [name, value] of Object.entries(spec ?? {})) {
     table[name] = typeof value === 'number' ? place(value) : value.map(place);
   }
-  return { table, endAddress: next, initial };
+  return { table, startAddress: start, endAddress: next, initial };
 }
 
 class MemoryWord implements Word {

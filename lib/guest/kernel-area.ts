@@ -13,9 +13,6 @@ import type { Vcpu, Word } from './vcpu';
 
 const FRAME_BYTES = 4096;
 
-/** Below lie the frame for null pointers, shared_info and start_info. */
-const LOW_END = 0x3000;
-
 /** Timers a vCPU may have. */
 export const MAX_TIMERS = 16;
 
@@ -100,7 +97,7 @@ export function kernelBlock(vcpu: Vcpu, id: number = vcpu.id): number {
 /** First address after the domain's named words. */
 export function wordsEnd(vcpu: Vcpu): number {
   const words = Object.values(vcpu.words as Record<string, Word | readonly Word[]>).flat();
-  return words.reduce((end, word) => Math.max(end, word.address + 4), LOW_END);
+  return words.reduce((end, word) => Math.max(end, word.address + 4), vcpu.domain.wordsAddress);
 }
 
 /**

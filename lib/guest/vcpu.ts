@@ -198,6 +198,8 @@ export interface GuestDomain {
   readonly maxPort: number;
   /** 4096-byte frames of its memory. Those of its grant table follow them. */
   readonly frames: number;
+  /** Where its named words begin, and its own memory: below lie shared_info, start_info and the pages of services. */
+  readonly wordsAddress: number;
   /** Where it may map other domains' grants: the first address, and how many pages. */
   readonly grantWindow: { readonly address: number; readonly pages: number };
   /** Its disks by name, see {@link Vcpu.disk}. */

@@ -1,4 +1,6 @@
+import path from 'node:path';
 import { expect } from 'chai';
+import { runOnce } from '../../lib/explore/run-once';
 import { KERNEL_BLOCK, kernelRanges, TIMER_PORT } from '../../lib/guest/kernel-area';
 import { AddressNames } from '../../lib/memory/names';
 
@@ -29,5 +31,16 @@ describe('the kernel block', () => {
     expect(names.nameOf(last - KERNEL_BLOCK.size + TIMER_PORT)).to.equal('kernel[1].timer_port');
     expect(names.describeBits(last + 8, 1 << 2)).to.equal('kernel[0].port_filter[2] port 66');
     expect(names.nameOf(last - KERNEL_BLOCK.size - 4)).to.match(/^0x/);
+  });
+});
+
+describe('the frames that the library hands out', () => {
+  it('end above the pages of the services, also in a domain without named words', async () => {
+    const { domains, failure } = await runOnce(path.join(__dirname, 'scenarios', 'take-frames.ts'), {
+      engine: 'inline',
+    });
+    expect(failure).to.equal(null);
+    // Below are the frame for null pointers, shared_info, start_info and the page of xenstore.
+    expect(domains[0]?.vcpus[0]?.result).to.equal(4);
   });
 });

@@ -7,7 +7,7 @@
 import { describeGuest } from '../../lib/engine/guest-domain';
 import { type GuestHooks, GuestVcpu, type GuestVcpuParts } from '../../lib/engine/guest-vcpu';
 import type { WordsSpec } from '../../lib/engine/scenario';
-import { layOutWords } from '../../lib/engine/words';
+import { layOutWords, WORDS_ADDRESS } from '../../lib/engine/words';
 import type { EventAbi } from '../../lib/guest/vcpu';
 import { type HvVcpu, Hypervisor } from '../../lib/hypervisor/hypervisor';
 import { createMachineImage, type DomainConfig, domainConfig } from '../../lib/hypervisor/image';
@@ -109,7 +109,8 @@ export class GuestMachine {
     args: unknown,
   ): GuestVcpu {
     const current = this.hvVcpu(id);
-    const guestDomain = { ...describeGuest(current.domain.config), events: this.events, args, domains: {} };
+    const place = { startAddress: WORDS_ADDRESS };
+    const guestDomain = { ...describeGuest(current.domain.config, place), events: this.events, args, domains: {} };
     const guest: TestVcpu = new TestVcpu(() => this.beforeAccess(current), {
       hypervisor: this.hypervisor,
       current,
