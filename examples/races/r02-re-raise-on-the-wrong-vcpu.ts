@@ -27,6 +27,7 @@ const BIT = 1 << PORT;
 export default defineScenario({
   name: 'r02-re-raise-on-the-wrong-vcpu',
   description: 'the vCPU that unmasks a port announces it to itself, not to the vCPU the port is bound to',
+  events: '2l',
   args: { variant: 'buggy' },
   setup({ domain }) {
     domain.sharedInfo.evtchn_mask.word(0).or(BIT);

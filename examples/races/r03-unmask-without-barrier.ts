@@ -27,6 +27,7 @@ const BIT = 1 << PORT;
 export default defineScenario({
   name: 'r03-unmask-without-barrier',
   description: 'unmask looks at the pending bit while its own clear of the mask bit is still in the store buffer (tso)',
+  events: '2l',
   args: { variant: 'buggy' },
   setup({ domain }) {
     domain.sharedInfo.evtchn_mask.word(0).or(BIT);

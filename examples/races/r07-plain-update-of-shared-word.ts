@@ -26,6 +26,7 @@ const BOTH = (1 << 1) | (1 << 2);
 export default defineScenario({
   name: 'r07-plain-update-of-shared-word',
   description: 'a pending bit is cleared by load and store: a bit that was set in between is wiped out',
+  events: '2l',
   args: { variant: 'buggy' },
   setup({ domain }) {
     for (const _ of PORTS) domain.hypercall.evtchn.bindIpi(0);

@@ -28,6 +28,7 @@ const BIT = 1 << PORT;
 export default defineScenario({
   name: 'r09-selector-eaten-by-filter',
   description: 'a port is unmasked before the filter lets it pass: the upcall skips it and nothing announces it again',
+  events: '2l',
   args: { variant: 'buggy' },
   setup({ domain }) {
     domain.sharedInfo.evtchn_mask.word(0).or(BIT);

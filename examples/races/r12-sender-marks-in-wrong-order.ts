@@ -28,6 +28,7 @@ import { defineScenario } from 'upcall';
 export default defineScenario({
   name: 'r12-sender-marks-in-wrong-order',
   description: 'a hypervisor sets the upcall flag before the bits it announces: the guest looks too early',
+  events: '2l',
   words: { pending: 0, selector: 0, upcall: 0 },
   args: { variant: 'buggy' },
   guests: [

@@ -32,6 +32,7 @@ const OLD_BIT = 1 << OLD_PORT;
 export default defineScenario({
   name: 'r26-port-reused-with-old-state',
   description: 'a closed port keeps its pending bit and is given out again: the first event finds the bit set',
+  events: '2l',
   words: { port: 0 },
   args: { variant: 'buggy' },
   setup({ domain }) {

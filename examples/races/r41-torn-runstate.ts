@@ -38,6 +38,7 @@ const WAKE_UP_NS = 1000;
 export default defineScenario({
   name: 'r41-torn-runstate',
   description: 'the runstate record of a vCPU is read by another while the hypervisor rewrites it',
+  events: '2l',
   abi: 'x86_64',
   words: { ticks: 0 },
   args: { variant: 'buggy' },

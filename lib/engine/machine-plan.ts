@@ -38,7 +38,7 @@ export interface ScenarioOptions {
   readonly vcpus?: number;
   /** ABI of all domains. */
   readonly abi?: string;
-  /** Event-channel ABI of all domains: '2l' or 'fifo'. */
+  /** Event-channel ABI of all domains: '2l' or 'fifo'. Not another one than a domain states. */
   readonly events?: string;
   /** Instead of the scenario's args: plain data. */
   readonly args?: unknown;
@@ -83,7 +83,7 @@ export function planMachine(scenario: Scenario, options: ScenarioOptions = {}): 
   const domains = specs.map(([name, spec], index): DomainPlan => {
     const words = layOutWords(spec.words, wordsAddress(services));
     const vcpus = vcpusOf(name, spec, index === 0 ? options.vcpus : undefined);
-    const events = isEventAbi(options.events) ? options.events : (spec.events ?? '2l');
+    const events = eventsOf(name, spec, options.events);
     const config = configure(name, spec, words, options.abi, events, {
       vcpus,
       id: FIRST_DOMAIN_ID + index,
@@ -194,6 +194,14 @@ function vcpusOf(name: string, spec: DomainSpec, wanted: number | undefined): nu
     throw badOption(`domain '${name}' has ${given} guests, one per vCPU: it cannot run with ${wanted} vCPUs`);
   }
   return given;
+}
+
+/** A domain that states its event-channel ABI is written for it. */
+function eventsOf(name: string, spec: DomainSpec, wanted: string | undefined): EventAbi {
+  const { events = '2l' } = spec;
+  if (!isEventAbi(wanted) || wanted === events) return events;
+  if (spec.events === undefined) return wanted;
+  throw badOption(`domain '${name}' is written for the event-channel ABI ${events}: it cannot run with ${wanted}`);
 }
 
 function guestOf(spec: DomainSpec, vcpu: number): GuestFunction<unknown> {

@@ -101,7 +101,8 @@ export interface DomainSpec<W = any> {
   readonly start?: 'all' | 'boot';
   /**
    * The event-channel ABI that `upcall/guest` uses: '2l' (default), or 'fifo', with priorities and up to 131,071 ports. A
-   * guest that makes its own hypercalls may enter the FIFO ABI in any case.
+   * guest that makes its own hypercalls may enter the FIFO ABI in any case. A domain that states the one it is written for does not
+   * run under the other (`--events`).
    */
   readonly events?: EventAbi;
   /** Highest port (max_evtchn_port); default 1023 as libxl, at most the event-channel ABI's. */

@@ -65,4 +65,16 @@ describe('planMachine', () => {
     expect(() => planMachine(several, { vcpus: 3 })).to.throw(/has 2 guests, one per vCPU/);
     expect(planMachine(several, { vcpus: 2 }).domains[0]?.config.vcpus).to.equal(2);
   });
+
+  it('does not run a domain under another event-channel ABI than it states', () => {
+    const stating = (events: '2l' | 'fifo') => defineScenario({ name: 'stating', events, guest });
+    expect(() => planMachine(stating('2l'), { events: 'fifo' })).to.throw(
+      /'stating' is written for .* 2l: .* with fifo/,
+    );
+    expect(() => planMachine(stating('fifo'), { events: '2l' })).to.throw(
+      /'stating' is written for .* fifo: .* with 2l/,
+    );
+    expect(planMachine(stating('fifo'), { events: 'fifo' }).domains[0]?.guestDomain.events).to.equal('fifo');
+    expect(planMachine(single, { events: 'fifo' }).domains[0]?.guestDomain.events).to.equal('fifo');
+  });
 });
