@@ -53,7 +53,10 @@ export interface StressFailure {
   readonly kind: StressFailureKind;
   /** One line. */
   readonly message: string;
-  /** Of the iteration: as --seed it gives the first iteration the same random numbers, choices and delays. */
+  /**
+   * Of the iteration: as --seed it gives the first iteration the same random numbers, choices and kind of chaos. Where a vCPU is held
+   * depends on how long earlier iterations were.
+   */
   readonly seed: number;
   /** Where it happened, if it happened in one. */
   readonly domain?: string;
