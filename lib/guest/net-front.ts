@@ -10,6 +10,10 @@
  * A hostile peer can send frames that are none, which are counted and answered with an error, or ruin the rings; then the
  * card is `broken` and nothing goes in or out any more. The guest lives on.
  *
+ * Either end may close the wire: what it has sent before still arrives, then receiving ends and sending is an error. Who sleeps
+ * is woken: the end that closes writes its word and always sends an event; who goes to sleep looks at that word with upcalls
+ * disabled, so the event ends the sleep if the look came too early. A domain that ends without closing is not noticed.
+ *
  * One vCPU uses the card. Leaves out: segments of one frame (`NETTXF_more_data`), checksum offload, several queues.
  *
  * @source Linux, drivers/net/xen-netfront.c, xen-netback/netback.c
@@ -19,8 +23,8 @@ import type { Memory } from '../memory/memory';
 import { copyFromGrant, GrantTable } from './grant-table';
 import { haltUntil } from './irq';
 import { Frames } from './library-page';
-import { NET_PROTOCOL, NET_RING_SIZE, NETIF_RSP, type NetRequest } from './net-ring';
-import type { Wire } from './net-wire';
+import { NET_CLOSED, NET_PROTOCOL, NET_RING_SIZE, NETIF_RSP, type NetRequest } from './net-ring';
+import { type Wire, WireError } from './net-wire';
 import { BackRing, FrontRing, RING_END_BYTES, RingError } from './ring';
 import { copyFromRing, copyToRing } from './ring-bytes';
 import type { Vcpu } from './vcpu';
@@ -99,6 +103,17 @@ export class NetFront {
     return this.isBroken;
   }
 
+  /** The peer has closed its end: it takes no frame any more. Frames it has sent before may be waiting still. */
+  get closed(): boolean {
+    return this.memory.load32(this.wire.receive + NET_CLOSED) !== 0;
+  }
+
+  /** Closes this end, for good. The peer still gets what was sent. */
+  close(): void {
+    this.memory.store32(this.wire.transmit + NET_CLOSED, 1);
+    this.notify();
+  }
+
   get counters(): NetCounters {
     return { ...this.count };
   }
@@ -106,8 +121,10 @@ export class NetFront {
   /**
    * Sends a frame, if there is a buffer for it.
    * @returns false if it was dropped, is no frame, or the card is broken
+   * @throws WireError if either end has closed the wire
    */
   send(frame: Uint8Array): boolean {
+    this.requireOpen();
     if (frame.length === 0 || frame.length > NET_FRAME_BYTES) {
       this.count.oversize++;
       return false;
@@ -156,22 +173,32 @@ export class NetFront {
     return undefined;
   }
 
-  /** Sleeps until a frame has come; undefined if the card is broken. Not from a handler. */
+  /** Sleeps until a frame has come; undefined if none will, as the peer has closed or the card is broken. Not from a handler. */
   waitForFrame(): Uint8Array | undefined {
     for (;;) {
+      // Before the ring: all that was sent before closing is in it then.
+      const { closed } = this;
       const frame = this.receive();
-      if (frame !== undefined || this.isBroken) return frame;
-      haltUntil(this.vcpu, () => this.orBroken(() => this.serve.finalCheckForRequests()));
+      if (frame !== undefined || closed || this.isBroken) return frame;
+      haltUntil(this.vcpu, () => this.orBroken(() => this.serve.finalCheckForRequests()) || this.closed);
     }
   }
 
-  /** Sleeps until a frame can be sent; false if the card is broken. Not from a handler. */
+  /** Sleeps until a frame can be sent; false if none ever can, as the peer has closed or the card is broken. Not from a handler. */
   waitForBuffer(): boolean {
     for (;;) {
       this.reclaim();
-      if (this.isBroken) return false;
+      if (this.isBroken || this.closed) return false;
       if (this.free.length > 0) return true;
-      haltUntil(this.vcpu, () => this.orBroken(() => this.transmit.finalCheckForResponses()));
+      haltUntil(this.vcpu, () => this.orBroken(() => this.transmit.finalCheckForResponses()) || this.closed);
+    }
+  }
+
+  private requireOpen(): void {
+    const { peer, transmit } = this.wire;
+    if (this.closed) throw new WireError(`nothing can be sent: domain ${peer} has closed the wire`);
+    if (this.memory.read32(transmit + NET_CLOSED) !== 0) {
+      throw new WireError(`nothing can be sent: the wire to domain ${peer} was closed by close()`);
     }
   }
 

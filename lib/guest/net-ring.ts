@@ -4,7 +4,8 @@
  *
  * @source xen/include/public/io/netif.h (netif_tx_request, netif_tx_response)
  */
-import { structLayout } from '../abi/struct';
+import { layoutOf } from '../abi/layouts';
+import { type FieldLayout, structLayout } from '../abi/struct';
 import { type RingProtocol, ringSize } from './ring';
 
 /** The same under every ABI. */
@@ -30,6 +31,12 @@ export const NET_PROTOCOL: RingProtocol = {
 
 /** Entries of a ring of one page. */
 export const NET_RING_SIZE = ringSize(NET_PROTOCOL);
+
+/**
+ * Offset in the ring's page of a word that is not 0 once its owner has closed its end: `cli_live` and `srv_live` of libvchan, the
+ * other way round, in bytes that the header of a ring leaves free.
+ */
+export const NET_CLOSED = (layoutOf('x86_64', 'sring').fields.__pad as FieldLayout).offset;
 
 /** netif_tx_response.status, as what {@link NET_PROTOCOL} reads. */
 export const NETIF_RSP = { NETIF_RSP_OKAY: 0, NETIF_RSP_ERROR: 0xffff, NETIF_RSP_DROPPED: 0xfffe } as const;

@@ -11,7 +11,7 @@
  *   state           Initialised: all this stands; Connected: the other's is in use
  *
  * The state is written last, in a transaction with the rest: who sees it sees all. A watch stands before the first look, so
- * no change is missed.
+ * no change is missed. Closing goes past the store, see `NetFront.close`.
  *
  * @source xen/include/public/io/netif.h, xenbus.h; tools/libs/vchan/init.c (the same between two guests)
  */
@@ -19,6 +19,7 @@ import { DOMID_SELF } from '../abi/domain-ids';
 import type { Events } from './events';
 import { ForeignFrames, GrantTable } from './grant-table';
 import { Frames } from './library-page';
+import { NET_CLOSED } from './net-ring';
 import { initialiseRing } from './ring';
 import type { Xenstore } from './xenstore';
 import { XenstoreError } from './xenstore-client';
@@ -37,7 +38,7 @@ export interface Wire {
   readonly receive: number;
 }
 
-/** The other end says what makes no sense. */
+/** The other end says what makes no sense, or the wire is closed. */
 export class WireError extends Error {
   override readonly name = 'WireError';
   readonly code = 'NET_WIRE';
@@ -53,6 +54,7 @@ export function layWire(events: Events, store: Xenstore, peer: number, wake: () 
   const allocates = vcpu.domain.id < peer;
   const transmit = new Frames(vcpu).take();
   initialiseRing(vcpu.memory, transmit);
+  vcpu.memory.write32(transmit + NET_CLOSED, 0);
   const ringRef = new GrantTable(vcpu).grantAccess(peer, transmit / FRAME_BYTES);
   const allocated = allocates ? vcpu.hypercall.evtchn.allocUnbound(DOMID_SELF, peer) : 0;
   if (allocates) events.bindEvtchn(allocated, wake);

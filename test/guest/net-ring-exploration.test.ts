@@ -10,7 +10,6 @@ const proofs: readonly [requests: number, options: ExploreOptions, long: boolean
   [1, {}, false],
   [1, { memoryModel: 'tso' }, false],
   [2, { hypercalls: 'atomic' }, true],
-  [2, {}, true],
 ];
 
 describe('the ring of a network front end under exploration', () => {

@@ -10,6 +10,9 @@ const ECHO = path.join(__dirname, '../../examples/net-echo.ts');
 
 interface Honest {
   readonly broken: boolean;
+  readonly closed: boolean;
+  readonly buffer: boolean;
+  readonly sending: string;
   readonly counters: NetCounters;
   readonly sizes: readonly number[];
 }
@@ -47,6 +50,19 @@ describe('a wire between two domains', () => {
       expect(honest.sizes).to.deep.equal([]);
     });
   }
+
+  it('ends for the one end when the other closes: what was sent arrives, sleepers wake, sending is an error', async () => {
+    const { honest, other } = await wire('closes');
+    expect(honest.sizes).to.deep.equal([10, 20]);
+    expect(honest).to.include({ broken: false, closed: true, buffer: false });
+    expect(honest.sending).to.match(/^nothing can be sent: domain \d+ has closed the wire$/);
+    expect(other).to.match(/^nothing can be sent: the wire to domain \d+ was closed by close\(\)$/);
+  });
+
+  it('loses neither a frame nor a wake-up by closing, under random schedules', async () => {
+    const options = { strategy: 'pct', seed: 5, maxExecutions: 10, maxSteps: 200_000, watchdogMs: 0 } as const;
+    (await explore(SCENARIO, { ...options, args: { other: 'closes' } })).assertHeld();
+  });
 
   for (const window of [1, 8]) {
     it(`echoes every frame once and in order, ${window} under way`, async () => {

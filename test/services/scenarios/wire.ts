@@ -1,7 +1,7 @@
 /**
  * A wire between `honest`, which counts what goes wrong, and `other`, which behaves as `args.other` says: `burst` sends more than
  * there are buffers for, `frames` requests that are none, `index` a producer index that lies, `responses` answers nobody
- * waits for.
+ * waits for; `closes` sends two frames and closes its end.
  */
 import assert from 'node:assert/strict';
 import { defineScenario } from 'upcall';
@@ -30,9 +30,17 @@ function honest(vcpu: Vcpu): unknown {
     sizes.push(frame.length);
     if (frame[0] === 255) break;
   }
-  if (!card.broken) card.waitForBuffer();
-  const { broken, counters } = card;
-  return { broken, counters, sizes };
+  const buffer = !card.broken && card.waitForBuffer();
+  const { broken, closed, counters } = card;
+  return { broken, closed, counters, sizes, buffer, sending: closed ? errorOf(() => card.send(Uint8Array.of(1))) : '' };
+}
+
+function errorOf(call: () => unknown): string {
+  try {
+    return `returned ${call()}`;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 function other(vcpu: Vcpu): unknown {
@@ -41,6 +49,11 @@ function other(vcpu: Vcpu): unknown {
   const card = new NetFront(vcpu, wire, 2);
   const frame = card.waitForFrame();
   const poke = () => vcpu.hypercall.evtchn.send(wire.port);
+  if (manner === 'closes') {
+    for (const length of [10, 20]) card.send(new Uint8Array(length));
+    card.close();
+    return errorOf(() => card.send(Uint8Array.of(1)));
+  }
   if (manner === 'frames') {
     const requests = new FrontRing(vcpu.memory, wire.transmit, 40 * 4096, NET_PROTOCOL);
     for (const bad of [
