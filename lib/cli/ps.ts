@@ -7,6 +7,7 @@
 import type { Command } from 'commander';
 import { MonitorClient } from '../engine/monitor/client';
 import { DEFAULT_CHANNELS, type MachineReport } from '../engine/monitor/protocol';
+import { grantLines, servicePageLines } from '../report/listing/grants';
 import {
   CHANNEL_COLUMNS,
   channelRows,
@@ -57,6 +58,9 @@ function reportLines(report: MachineReport): string[] {
     ...lines.map((line) => fitTo(stdout, line)),
   ];
   const omitted = omittedChannels(report);
+  const shared = report.domains
+    .flatMap((domain) => [...grantLines(domain), ...servicePageLines(domain)])
+    .map((line) => fitTo(stdout, line));
   return [
     fitTo(stdout, headline(report)),
     '',
@@ -64,5 +68,6 @@ function reportLines(report: MachineReport): string[] {
     '',
     ...table(tableLines(CHANNEL_COLUMNS, channelRows(report), width)),
     ...(omitted > 0 ? [`and ${omitted} more: --channels ${MOST_CHANNELS} lists them`] : []),
+    ...(shared.length > 0 ? ['', ...shared] : []),
   ];
 }

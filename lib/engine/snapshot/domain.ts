@@ -13,8 +13,10 @@ import {
 import type { WordTable } from '../words';
 import { type EdgesOf, snapshotChannels } from './channels';
 import { snapshotFifo } from './fifo';
+import { type Others, snapshotGrants } from './grants';
 import { snapshotLocks } from './locks';
 import { type Onlooker, rangesOf } from './onlooker';
+import { type ServicePage, snapshotRings } from './rings';
 import type { DomainSnapshot } from './schema';
 import { snapshotVcpu } from './vcpus';
 
@@ -29,13 +31,18 @@ export interface SnapshotOptions {
   readonly channels?: number;
   /** Of the domain's ports, where somebody counts. */
   readonly edgesOf?: EdgesOf;
+  /** The machine's domains, where they are at hand: without them mappings are told without their pages. */
+  readonly others?: Others;
+  readonly servicePages?: readonly ServicePage[];
 }
 
 export function snapshotDomain(look: Onlooker, options: SnapshotOptions = {}): DomainSnapshot {
   const { domain } = look;
   const { config } = domain;
   const { channels = Number.POSITIVE_INFINITY, edgesOf, nowNs, words = {} } = options;
+  const { others = () => undefined, servicePages = [] } = options;
   const fifo = snapshotFifo(look);
+  const grants = snapshotGrants(look, others);
   return {
     id: domain.id,
     name: config.name,
@@ -52,6 +59,8 @@ export function snapshotDomain(look: Onlooker, options: SnapshotOptions = {}): D
     vcpus: domain.vcpus.map((vcpu) => snapshotVcpu(look, vcpu, nowNs)),
     ...snapshotChannels(look, channels, edgesOf),
     ...(fifo === undefined ? {} : { fifo }),
+    ...(grants === undefined ? {} : { grants }),
+    ...(servicePages.length === 0 ? {} : { servicePages: snapshotRings(look, servicePages) }),
     locks: snapshotLocks(look),
     words: Object.entries(words).flatMap(([name, at]) =>
       typeof at === 'number' ? [wordOf(look, name, at)] : at.map((each, i) => wordOf(look, `${name}[${i}]`, each)),

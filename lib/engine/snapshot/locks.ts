@@ -4,12 +4,16 @@
  */
 
 import { FIFO } from '../../abi/fifo';
+import { GRANTS_PER_FRAME } from '../../hypervisor/image';
 import {
+  ACTIVE_GRANT_LOCK,
   CHANNEL_LOCK,
   DOMAIN_EVENT_LOCK,
   DOMAIN_SHUTDOWN_LOCK,
   DOMAIN_WATCHDOG_LOCK,
   FIFO_QUEUE_LOCK,
+  GRANT_TABLE_LOCK,
+  GRANT_TABLE_MAPTRACK_LOCK,
   VCPU_RUNSTATE_LOCK,
   VCPU_TIMER_LOCK,
   VCPU_VIRQ_LOCK,
@@ -44,5 +48,11 @@ export function snapshotLocks(look: Onlooker): LockSnapshot[] {
   }
   const valid = look.validPorts;
   for (let port = 0; port < valid; port++) add(`channel[${port}].lock`, domain.channelAddress(port) + CHANNEL_LOCK);
+  add('grant_table.lock', domain.grantTableAddress + GRANT_TABLE_LOCK);
+  add('grant_table.maptrack_lock', domain.grantTableAddress + GRANT_TABLE_MAPTRACK_LOCK);
+  const entries = look.grantFrames * GRANTS_PER_FRAME;
+  for (let ref = 0; ref < entries; ref++) {
+    add(`active_grant[${ref}].lock`, domain.activeGrantAddress(ref) + ACTIVE_GRANT_LOCK);
+  }
   return found;
 }

@@ -8,7 +8,7 @@
 import type { DomainImage, MachineImage } from '../../hypervisor/image';
 import type { HvDomain } from '../../hypervisor/machine';
 import { type PeekDomain, PortView } from '../../hypervisor/port-view';
-import { DOMAIN_VALID_EVTCHNS } from '../../hypervisor/state-layout';
+import { DOMAIN_VALID_EVTCHNS, GRANT_TABLE_NR_GRANT_FRAMES } from '../../hypervisor/state-layout';
 import type { Peek } from '../invariants';
 
 const TWO_TO_32 = 0x1_0000_0000;
@@ -41,6 +41,12 @@ export class Onlooker {
   /** Ports below this have a record. */
   get validPorts(): number {
     return Math.min(this.state(DOMAIN_VALID_EVTCHNS), this.domain.channelCapacity);
+  }
+
+  /** Frames its grant table has. */
+  get grantFrames(): number {
+    const { config, grantTableAddress } = this.domain;
+    return Math.min(this.state(grantTableAddress + GRANT_TABLE_NR_GRANT_FRAMES), config.grantFrames);
   }
 }
 

@@ -100,6 +100,54 @@ export const lockSnapshot = v.object({
   readers: count,
 });
 
+/** A grant that others use. */
+export const activeGrantSnapshot = v.object({
+  ref: count,
+  /** Who uses it, and which frame. */
+  domain: count,
+  frame: count,
+  /** Four counts of a byte, from the lowest: host writable, host read-only, device writable, device read-only. */
+  pin: count,
+  /** The entry of the table as the guest has it now; flags: GTF_*. */
+  entry: v.object({ domain: count, frame: count, flags: count }),
+});
+
+/** A grant of another domain's that this one has mapped. */
+export const mappingSnapshot = v.object({
+  handle: count,
+  domain: count,
+  ref: count,
+  /** GNTMAP_*. */
+  flags: count,
+  readonly: v.boolean(),
+  /** Where in its window; absent where no page is known. */
+  address: v.optional(address),
+});
+
+export const grantsSnapshot = v.object({
+  /** Frames of the table, and as many as it may have; handles in use so far, likewise. */
+  frames: count,
+  maxFrames: count,
+  maptrack: count,
+  maxMaptrack: count,
+  /** In order of references, and of handles. */
+  active: v.array(activeGrantSnapshot),
+  mappings: v.array(mappingSnapshot),
+  /** Beyond those listed. */
+  omitted: count,
+});
+
+/** The page a domain shares with a service of Domain-0. */
+export const servicePageSnapshot = v.object({
+  service: v.string(),
+  address,
+  connected: v.boolean(),
+  /** xenstore: XENSTORE_ERROR_*. */
+  error: v.optional(count),
+  /** Indices run freely modulo 2^32. */
+  rings: v.array(v.object({ name: v.string(), size: count, prod: count, cons: count })),
+});
+
 export const domainSnapshot = v.object({
   id: count,
   name: v.string(),
@@ -130,6 +178,10 @@ export const domainSnapshot = v.object({
   /** Channels beyond those listed. */
   omittedChannels: count,
   fifo: v.optional(fifoSnapshot),
+  /** Absent while nothing of it is used, and it uses nothing. */
+  grants: v.optional(grantsSnapshot),
+  /** Absent without services. */
+  servicePages: v.optional(v.array(servicePageSnapshot)),
   /** Locks of the hypervisor's that somebody holds or waits for. */
   locks: v.array(lockSnapshot),
   /** The scenario's words. */
@@ -141,5 +193,9 @@ export type VcpuSnapshot = v.InferOutput<typeof vcpuSnapshot>;
 export type ChannelSnapshot = v.InferOutput<typeof channelSnapshot>;
 export type QueueSnapshot = v.InferOutput<typeof queueSnapshot>;
 export type FifoSnapshot = v.InferOutput<typeof fifoSnapshot>;
+export type ActiveGrantSnapshot = v.InferOutput<typeof activeGrantSnapshot>;
+export type MappingSnapshot = v.InferOutput<typeof mappingSnapshot>;
+export type GrantsSnapshot = v.InferOutput<typeof grantsSnapshot>;
+export type ServicePageSnapshot = v.InferOutput<typeof servicePageSnapshot>;
 export type LockSnapshot = v.InferOutput<typeof lockSnapshot>;
 export type DomainSnapshot = v.InferOutput<typeof domainSnapshot>;

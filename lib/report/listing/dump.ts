@@ -8,6 +8,7 @@ import type { LockSnapshot, VcpuSnapshot } from '../../engine/snapshot/schema';
 import { PauseFlag } from '../../hypervisor/platform';
 import { visible } from '../visible-text';
 import { channelLines, hex } from './channels';
+import { grantLines, servicePageLines } from './grants';
 
 const INDENT = '    ';
 const NOT_CODES: readonly string[] = ['SHUTDOWN_MAX'];
@@ -50,6 +51,8 @@ function domainLines(domain: DumpedDomain): string[] {
     `VCPU information for domain ${id}:`,
     ...vcpus.flatMap(vcpuLines),
     ...channelLines(domain),
+    ...grantLines(domain),
+    ...servicePageLines(domain),
     ...lockLines(domain.locks),
     ...wordLines(domain.words),
   ];
