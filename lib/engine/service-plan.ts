@@ -4,7 +4,8 @@
  */
 import { layoutOf, VIRQ_DOM_EXC } from '../abi';
 import { DOMID_SELF } from '../abi/domain-ids';
-import { type DomainConfig, domainConfig, PAGE_BYTES } from '../hypervisor/image';
+import { GTF } from '../abi/grant';
+import { type DomainConfig, domainConfig, GRANT_ENTRY_BYTES, PAGE_BYTES } from '../hypervisor/image';
 import {
   journalAddress,
   SERVICES,
@@ -132,6 +133,7 @@ export function connectServices(
       // The event that stands for those before the binding: there were none.
       clearPortBit(own, own.sharedInfo.evtchn_pending.address, served.port);
       tellDomain(domain, service, served);
+      grantPage(domain, service, served, own.id);
     }
   }
   for (const { config } of plans) {
@@ -168,6 +170,18 @@ function setPortBit({ memory }: ToolstackDomain, bitmap: number, port: number): 
 
 function clearPortBit({ memory }: ToolstackDomain, bitmap: number, port: number): void {
   memory.and8(bitmap + (port >> 3), ~(1 << (port & 7)) & 0xff);
+}
+
+/**
+ * The entry that the toolstack reserves for the page, as libxl writes it. Domain-0 reaches the page without; a domain that takes the
+ * place of a service has to map it.
+ *
+ * @source tools/libs/guest/xg_dom_boot.c (xc_dom_gnttab_seed)
+ */
+function grantPage(domain: ToolstackDomain, { grantRef }: Service, { pageAddress }: ServedDomain, to: number): void {
+  const entry = domain.frames * PAGE_BYTES + grantRef * GRANT_ENTRY_BYTES;
+  domain.memory.write32(entry + 4, pageAddress / PAGE_BYTES);
+  domain.memory.write32(entry, (to << 16) | GTF.GTF_permit_access);
 }
 
 /** An x86 domain finds page and port in start_info, others in their HVM parameters. */

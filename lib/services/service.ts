@@ -69,6 +69,8 @@ export interface Service<O = any> {
   readonly startInfo: { readonly mfn: string; readonly evtchn: string };
   /** HVM_PARAM_* in which others find them. */
   readonly hvmParams: { readonly pfn: number; readonly evtchn: number };
+  /** GNTTAB_RESERVED_*: the reference by which a domain grants Domain-0 the page. */
+  readonly grantRef: number;
   /** Names for what lies in a domain's page, for traces. */
   ranges(pageAddress: number): readonly NamedRange[];
   /** What the service has written into a domain's page by the time the domain starts. */

@@ -7,7 +7,7 @@
  *
  * @source tools/console/daemon/main.c, io.c
  */
-import { HVM_PARAM, HypercallError, layoutOf, XENCONSOLE } from '../../abi';
+import { GNTTAB, HVM_PARAM, HypercallError, layoutOf, XENCONSOLE } from '../../abi';
 import { ByteRing } from '../../guest/byte-ring';
 import { ConsolePage } from '../../guest/console-page';
 import { PollPorts } from '../poll-ports';
@@ -19,6 +19,7 @@ export const xenconsoled: Service<ConsoleServiceOptions> = {
   name: 'console',
   startInfo: { mfn: 'console.domU.mfn', evtchn: 'console.domU.evtchn' },
   hvmParams: { pfn: HVM_PARAM.HVM_PARAM_CONSOLE_PFN, evtchn: HVM_PARAM.HVM_PARAM_CONSOLE_EVTCHN },
+  grantRef: GNTTAB.GNTTAB_RESERVED_CONSOLE,
   ranges: (address) => [{ name: 'console', address, layout: layoutOf('x86_64', 'xencons_interface') }],
   prepare: (memory, page) => new ConsolePage(memory, page).setConnection(XENCONSOLE.XENCONSOLE_DISCONNECTED),
   hostBytes: hostRingsBytes,

@@ -6,7 +6,7 @@
  *
  * @source tools/xenstored/core.c (main), domain.c
  */
-import { HVM_PARAM, HypercallError, layoutOf, XEN_DOMINF } from '../../abi';
+import { GNTTAB, HVM_PARAM, HypercallError, layoutOf, XEN_DOMINF } from '../../abi';
 import type { Vcpu } from '../../guest/vcpu';
 import { CLIENT_OFFSET, XENSTORE_CLIENT } from '../../guest/xenstore-client';
 import { SERVER_FEATURES } from '../../guest/xenstore-page';
@@ -35,6 +35,7 @@ export const xenstored: Service = {
   name: 'xenstore',
   startInfo: { mfn: 'store_mfn', evtchn: 'store_evtchn' },
   hvmParams: { pfn: HVM_PARAM.HVM_PARAM_STORE_PFN, evtchn: HVM_PARAM.HVM_PARAM_STORE_EVTCHN },
+  grantRef: GNTTAB.GNTTAB_RESERVED_XENSTORE,
   ranges: (address) => [
     { name: 'xenstore', address, layout: layoutOf('x86_64', 'xenstore_domain_interface') },
     { name: 'xenstore_client', address: address + CLIENT_OFFSET, layout: XENSTORE_CLIENT },
