@@ -118,6 +118,7 @@ class Merger {
       this.take(reader, reader.log.accesses[reader.next++] as LoggedAccess);
     }
     const { plan, timed } = this.machine;
+    this.memory.executed();
     return {
       version: TRACE_VERSION,
       scenario: plan.scenario.name,

@@ -104,6 +104,15 @@ export interface TraceRecord {
   readonly timed: boolean;
 }
 
+/** What a domain has registered for the FIFO ABI by the end: where its event words and control blocks lie. */
+export interface TraceFifo {
+  /** Pages of the event array, in order, each with a word for so many ports. */
+  readonly pages: readonly number[];
+  readonly wordsPerPage: number;
+  /** By vCPU: the word of ready bits and the first head; null: it has none. */
+  readonly controlBlocks: readonly ({ readonly ready: number; readonly heads: number } | null)[];
+}
+
 /** Where the parts of a domain's shared page and the words it names lie, and its event channels. */
 export interface TraceDomain {
   readonly name: string;
@@ -132,6 +141,8 @@ export interface TraceDomain {
     readonly stateOffset: number;
     readonly notifyVcpuOffset: number;
   };
+  /** Present: it uses the FIFO ABI in the end. */
+  readonly fifo?: TraceFifo;
 }
 
 /** Memory before the first step. With the steps' changes it gives memory at any step. */

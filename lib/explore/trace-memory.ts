@@ -2,24 +2,29 @@
  * The memory of a traced machine before its first step, and where in it the parts lie that people want to watch: shared
  * pages, vcpu_info, event channels, the scenario's words.
  */
+import { layoutOf } from '../abi/layouts';
 import { ENGINE_BYTES } from '../engine/inline/ops';
 import type { DomainPlan, MachinePlan } from '../engine/machine-plan';
-import { CHANNEL } from '../hypervisor/state-layout';
+import { PortView } from '../hypervisor/port-view';
+import { CHANNEL, EVENT_WORDS_PER_PAGE } from '../hypervisor/state-layout';
 import type { TracedMachine } from './machine-names';
-import type { TraceDomain, TraceMemory } from './trace-format';
+import type { TraceDomain, TraceFifo, TraceMemory } from './trace-format';
 
 const STATE = CHANNEL.fields.state?.offset as number;
+const CONTROL_BLOCK = layoutOf('x86_64', 'evtchn_fifo_control_block').fields;
+const READY = CONTROL_BLOCK.ready?.offset as number;
+const HEADS = CONTROL_BLOCK.head?.offset as number;
 const NOTIFY_VCPU_ID = CHANNEL.fields.notify_vcpu_id?.offset as number;
 
 export class InitialMemory {
   private readonly initial = new Map<number, number>();
-  private readonly domains: readonly TraceDomain[];
+  private domains: readonly TraceDomain[];
 
   /**
    * @param startOfDay - a word of a region, by its number, before the first step; absent: the machine has not begun yet
    */
   constructor(
-    plan: MachinePlan,
+    private readonly plan: MachinePlan,
     private readonly machine: TracedMachine,
     private readonly startOfDay?: (region: number, address: number) => number,
   ) {
@@ -36,7 +41,34 @@ export class InitialMemory {
     if (!this.initial.has(at)) this.initial.set(at, word);
   }
 
-  /** After the execution. */
+  /** The execution is over, and memory as it has left it: where the guests have put what they chose the places of. */
+  executed(): void {
+    this.domains = this.domains.map((domain, index) => {
+      const fifo = this.fifoOf(this.plan.domains[index] as DomainPlan);
+      return fifo === undefined ? domain : { ...domain, fifo };
+    });
+  }
+
+  private fifoOf({ config }: DomainPlan): TraceFifo | undefined {
+    const { domain } = this.machine.hypervisor.vcpu(config.id, 0);
+    const [guest, state] = [this.base('guest', config.id), this.base('private', config.id)];
+    const { engine } = this.machine;
+    const view = new PortView(domain, {
+      guest: (address) => engine.peek32(guest + address),
+      private: (address) => engine.peek32(state + address),
+    });
+    if (!view.usesFifo) return undefined;
+    return {
+      pages: view.eventArrayPages().map((page) => guest + page),
+      wordsPerPage: EVENT_WORDS_PER_PAGE,
+      controlBlocks: domain.vcpus.map((vcpu) => {
+        const block = view.controlBlock(vcpu);
+        return block === 0 ? null : { ready: guest + block + READY, heads: guest + block + HEADS };
+      }),
+    };
+  }
+
+  /** What there is to tell. */
   finish(): TraceMemory {
     const initial = [...this.initial].filter(([, value]) => value !== 0).sort(([a], [b]) => a - b);
     return { initial, domains: this.domains };

@@ -88,6 +88,7 @@ export function traceSchedule(subject: Subject, schedule: Schedule, limits: Trac
     const who = actor < 0 ? "the scenario's check" : machine.actorName(actor);
     failure = { kind: 'livelock', message: endless(who, watchdogMs), actor };
     domains = stateOf(machine);
+    memory.executed();
   }
   const trace: Trace = {
     version: TRACE_VERSION,
@@ -230,6 +231,7 @@ class Recorder implements ScriptWatcher {
   /** The execution is over. */
   finish(): void {
     this.noteTurns(this.state.enabled());
+    this.memory.executed();
   }
 
   /** Tells the last step who cannot go on since, or can again. */

@@ -19,6 +19,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
   deadlock: ['explore', path.join(RACES, 'r14-check-then-block.ts')],
   tso: ['explore', path.join(RACES, 'r03-unmask-without-barrier.ts'), '--memory-model', 'tso'],
   race: ['explore', path.join(__dirname, '../cli/scenarios/lost-update.ts'), '--data-races'],
+  fifo: ['explore', path.join(RACES, 'r14-check-then-block.ts'), '--events', 'fifo'],
   domains: ['explore', path.join(EXAMPLES, 'interdomain-echo.ts'), '--args', '{"knocks":2}', ...ONCE],
   hostile: ['explore', path.join(__dirname, 'scenarios/hostile.ts')],
   recorded: ['run', path.join(EXAMPLES, 'ipi-ping-pong.ts'), '--args', '{"rounds":30}', '--record'],
@@ -84,6 +85,7 @@ describe('the timeline page, in chromium', function () {
     ['deadlock', false],
     ['tso', true],
     ['race', false],
+    ['fifo', true],
     ['domains', true],
     ['recorded', false],
     ['stress', true],
@@ -125,6 +127,27 @@ describe('the timeline page, in chromium', function () {
     const pending = page.getByRole('img', { name: 'evtchn_pending, set: port 1; just changed: port 1' });
     expect(await pending.count()).to.equal(1);
     expect(await page.locator('.values').textContent()).to.match(/^0 → 2/);
+  });
+
+  it('shows the event words and control blocks of the FIFO ABI at each step', async () => {
+    const page = await see('fifo');
+    expect(await page.locator('.bitmap h3').allTextContents()).to.deep.equal(['event words']);
+    const words = page.locator('.event-words');
+    expect(await words.getAttribute('aria-label')).to.match(/^event words, port 1 /);
+    const ready = page.locator('.control-blocks .bit-grid').first();
+    const seen: (string | null)[] = [];
+    for (let last = ''; last !== (await heading(page).textContent()); await page.keyboard.press('ArrowDown')) {
+      last = (await heading(page).textContent()) ?? '';
+      seen.push(await words.getAttribute('aria-label'), await ready.getAttribute('aria-label'));
+      if (seen.at(-1)?.includes('just changed: queue')) await screenshot(page, 'fifo-ready');
+    }
+    expect(seen).to.include.members([
+      'event words, port 1 pending; just changed: port 1',
+      'event words, port 1 pending, linked, next none; just changed: port 1',
+      'vCPU 0 ready, set: queue 7; just changed: queue 7',
+      'vCPU 0 ready, no queue set; just changed: queue 7',
+    ]);
+    expect(await page.locator('.heads').first().textContent()).to.equal('queue 7: port 1');
   });
 
   it('jumps to the failure, to switches and preemptions, to accesses of a word, and along arrows', async () => {

@@ -1,8 +1,10 @@
 /** The shared page and the words of each domain after the current step; what the step changed stands out. */
 import './machine-state.css';
+import { useMemo } from 'preact/hooks';
 import { ECS_NAMES } from '../../abi/event-channel';
 import type { TraceDomain } from '../../explore/trace-format';
 import { BitGrid } from './bit-grid';
+import { FifoState } from './fifo-state';
 import { shortName } from './geometry';
 import type { TimelineModel } from './timeline-model';
 
@@ -34,14 +36,29 @@ interface DomainStateProps extends MachineStateProps {
 }
 
 function DomainState({ model, step, domain, named }: DomainStateProps) {
-  const { history } = model;
-  const groups = usedGroups(model, domain);
-  const bit = (from: number, number: number, at: number): boolean =>
-    ((history.wordAt(from + (number >>> 5) * 4, at) >>> (number & 31)) & 1) === 1;
+  const { fifo } = domain;
+  const describe = (port: number): string => describePort(model, domain, port, step);
   return (
     <div class="domain" role="group" aria-label={named ? `Domain ${domain.name}` : 'The machine'}>
       {named && <h2>{domain.name}</h2>}
       <VcpuTable model={model} step={step} domain={domain} />
+      {fifo === undefined ? (
+        <Bitmaps model={model} step={step} domain={domain} />
+      ) : (
+        <FifoState model={model} step={step} domain={domain} fifo={fifo} describe={describe} />
+      )}
+      <WordTable model={model} step={step} domain={domain} />
+    </div>
+  );
+}
+
+function Bitmaps({ model, step, domain }: Omit<DomainStateProps, 'named'>) {
+  const { history } = model;
+  const groups = useMemo(() => usedGroups(model, domain), [model, domain]);
+  const bit = (from: number, number: number, at: number): boolean =>
+    ((history.wordAt(from + (number >>> 5) * 4, at) >>> (number & 31)) & 1) === 1;
+  return (
+    <>
       {(['pending', 'mask'] as const).map((field) => (
         <div key={field} class="bitmap">
           <h3>evtchn_{field}</h3>
@@ -56,8 +73,7 @@ function DomainState({ model, step, domain, named }: DomainStateProps) {
           />
         </div>
       ))}
-      <WordTable model={model} step={step} domain={domain} />
-    </div>
+    </>
   );
 }
 
