@@ -24,10 +24,12 @@ const COMMANDS: Readonly<Record<number, ReadonlyMap<number, string>>> = {
 };
 
 const NAMES = byNumber(HYPERCALLS);
+/** Typed hypercalls that are one operation of a hypercall Upcall serves no more of. */
+const ALONE = ['set_timer_op', 'XEN_DOMCTL_getdomaininfo'];
 
-/** All names that {@link hypercallName} gives to what exists. */
+/** All names that hypercalls have in traces, but for those whose number Xen does not know. */
 export function hypercallNames(): string[] {
-  return [...Object.values(COMMANDS), NAMES].flatMap((group) => [...group.values()]);
+  return [...Object.values(COMMANDS), NAMES].flatMap((group) => [...group.values()]).concat(ALONE);
 }
 
 function byNumber(group: Readonly<Record<string, number>>): ReadonlyMap<number, string> {

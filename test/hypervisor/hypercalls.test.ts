@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { DOMID_SELF, EVTCHNSTAT, HYPERCALLS, HypercallError, RUNSTATE, VIRQ_TIMER } from '../../lib/abi';
 import type { Hypercalls } from '../../lib/guest/vcpu';
+import { hypercallNames } from '../../lib/hypervisor/hypercall-names';
 import { createHypercalls } from '../../lib/hypervisor/hypercalls';
 import { quiet, TestMachine } from './support/machine';
 
@@ -26,6 +27,23 @@ function errorOf(call: () => unknown): HypercallError {
 }
 
 describe('a typed hypercall', () => {
+  it('has a name that a trace can tell, whichever it is', () => {
+    const { hypercall, log } = machineOf();
+    for (const group of Object.values(hypercall)) {
+      for (const call of Object.values<unknown>(group as Readonly<Record<string, unknown>>)) {
+        try {
+          if (typeof call === 'function') call(0, 0, 0);
+        } catch {
+          // With such arguments most are refused, behind the gate or before it.
+        }
+      }
+    }
+    const names = new Set(log.filter((name) => name !== 'exit'));
+    expect(names.size).to.be.above(35);
+    expect([...names]).to.include.members(['set_timer_op', 'XEN_DOMCTL_getdomaininfo']);
+    expect(hypercallNames()).to.include.members([...names]);
+  });
+
   it('returns results and passes the gate before and after', () => {
     const { hypercall, log } = machineOf();
     expect(hypercall.evtchn.bindIpi(1)).to.equal(1);
