@@ -102,7 +102,7 @@ describe('upcall explore', () => {
     ['random', /^nondeterminism in vCPU \d: .*does something else \(Math\.random, Date\.now, .*$/m],
     ['clock', /^nondeterminism in vCPU \d: .*does something else \(Math\.random, Date\.now, .*$/m],
     ['promise', /^crash in vCPU 0: the guest returned a promise: guests are synchronous$/m],
-    ['loop', /^livelock: no end after 300 steps$/m],
+    ['loop', /^livelock: no end after 300 steps \(limit: maxSteps\)$/m],
     ['stuck', /^livelock in vCPU 0: vCPU 0 does not come to its next step: 0\.5 s in a loop without an access.*$/m],
     ['spin', /^livelock in vCPU 0: .* spins? for ever: what it looks at will not change any more$/m],
   ];

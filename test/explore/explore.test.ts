@@ -213,6 +213,16 @@ describe('explore', () => {
     expect(result.outcomes.map(({ results }) => results[0])).to.have.members([0, 1]);
   });
 
+  it('says of a deadlock which hardware was cut off before it', async () => {
+    const { failure } = await explore(path.join(__dirname, '../../examples/pirq-nic.ts'), {
+      args: { packets: 20 },
+      hardwareSteps: 4,
+      strategy: 'random',
+      maxExecutions: 1,
+    });
+    expect(failure?.message).to.match(/; device nic might have: cut off after its share \(limit: hardwareSteps\)$/);
+  });
+
   it('reports a livelock past maxSteps', async () => {
     const endless = defineScenario({
       name: 'endless',
@@ -222,7 +232,7 @@ describe('explore', () => {
       },
     });
     const { failure } = await explore(endless, { maxSteps: 200 });
-    expect(failure).to.include({ kind: 'livelock', message: 'no end after 200 steps' });
+    expect(failure).to.include({ kind: 'livelock', message: 'no end after 200 steps (limit: maxSteps)' });
   });
 
   it('ends when its signal says so, and tells why it is not complete', async () => {

@@ -48,13 +48,18 @@ export function failureOfError(error: unknown, kind: FailureKind, actor: number)
   };
 }
 
-/** @param waits - who waits for what, in a few words each */
-export function deadlock(waits: readonly string[], actor: number): EngineFailure {
-  return { kind: 'deadlock', message: `nothing is left that could wake anyone: ${waits.join('; ')}`, actor };
+/**
+ * @param waits - who waits for what, in a few words each
+ * @param cutOff - hardware that would have gone on, but for the bound on its steps
+ */
+export function deadlock(waits: readonly string[], actor: number, cutOff: readonly string[]): EngineFailure {
+  const bound =
+    cutOff.length === 0 ? '' : `; ${cutOff.join(', ')} might have: cut off after its share (limit: hardwareSteps)`;
+  return { kind: 'deadlock', message: `nothing is left that could wake anyone: ${waits.join('; ')}${bound}`, actor };
 }
 
 export function livelock(maxSteps: number): EngineFailure {
-  return { kind: 'livelock', message: `no end after ${maxSteps} steps`, actor: -1 };
+  return { kind: 'livelock', message: `no end after ${maxSteps} steps (limit: maxSteps)`, actor: -1 };
 }
 
 /** @param kindOf - kind of a program's pending operation, Op.END or Op.CRASH of one that has ended */

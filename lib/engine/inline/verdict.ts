@@ -181,7 +181,8 @@ export class Verdict {
         const wait = this.options.describeWait?.(program) ?? `waits in ${opName(state.kind(program))}`;
         descriptions.push(`${(this.programs[program] as Program).name} ${wait}`);
       }
-      this.fail(this.explained(deadlock(descriptions, 31 - Math.clz32(waiting & -waiting)), 'quiescence'));
+      const parked = this.programs.filter((_, program) => state.kind(program) === Op.PARK).map(({ name }) => name);
+      this.fail(this.explained(deadlock(descriptions, 31 - Math.clz32(waiting & -waiting), parked), 'quiescence'));
       return;
     }
     const broken = this.options.invariants?.('end');

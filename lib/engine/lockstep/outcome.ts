@@ -96,7 +96,12 @@ function describeDeadlock(machine: StepMachine<DirectEngine>): EngineFailure {
   const waits = waiting.map(
     (program) => `${machine.actorName(program)} ${machine.describeWait(program, words.pendingKind(program))}`,
   );
-  return deadlock(waits, waiting[0] ?? -1);
+  const parked = machine.programs.filter((_, program) => words.pendingKind(program) === Op.PARK);
+  return deadlock(
+    waits,
+    waiting[0] ?? -1,
+    parked.map(({ name }) => name),
+  );
 }
 
 function hasEnded(kind: number): boolean {
