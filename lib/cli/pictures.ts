@@ -105,7 +105,8 @@ export async function writeExplorePictures(
     executions.push(pageExecution('Failing schedule', failure, command(subject, failure.token)));
   } else if (outcomes[0] !== undefined) {
     const { token } = outcomes[0];
-    const again = await replay(subject.file, token, replayOptions(subject));
+    // It has ended before: telling it in full may take long, and is no reason to call it endless.
+    const again = await replay(subject.file, token, { ...replayOptions(subject), watchdogMs: 0 });
     executions.push(pageExecution('Most frequent outcome', again, command(subject, token)));
   }
   writeTraceEvents(perfetto, executions);

@@ -15,15 +15,27 @@ async function measure(): Promise<void> {
   const browser = await launch();
   try {
     const file = path.join(folder, 'long.html');
-    const args = ['--args', '{"rounds":300}', '--strategy', 'pct', '--max-executions', '1', '--max-steps', '100000'];
+    const args = [
+      '--args',
+      '{"rounds":300}',
+      '--strategy',
+      'pct',
+      '--max-executions',
+      '1',
+      '--max-steps',
+      '100000',
+      '--watchdog',
+      '0',
+    ];
     await upcall('explore', path.join(__dirname, '../../examples/ipi-ping-pong.ts'), ...args, '--html', file);
     const { page } = await open(browser, file);
     await page.getByRole('tab', { name: 'Most frequent outcome' }).click();
+    await page.getByLabel('every step').check();
     const rows = await page.getByRole('grid').getAttribute('aria-rowcount');
     const paintMs = await page.evaluate(
       () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0,
     );
-    console.log(`${rows} rows: first paint after ${paintMs.toFixed(0)} ms`);
+    console.log(`${rows} rows, every step: first paint after ${paintMs.toFixed(0)} ms`);
     for (const key of ['ArrowDown', 'PageDown', 's', 'w']) {
       const times = await page.evaluate<number[]>(timeKeys(key, STEPS));
       times.sort((a, b) => a - b);
