@@ -1,10 +1,9 @@
 /** `--dump FILE`: where a crash dump goes. */
-import { statSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { formatDump } from '../engine/snapshot/dump';
 import type { Dump } from '../engine/snapshot/dump-file';
-import { checkFolder } from './page-file';
-import { UsageError } from './usage-error';
+import { checkOutput } from './page-file';
 
 export interface DumpOption {
   readonly dump?: string;
@@ -17,10 +16,7 @@ export function addDumpOption(command: Command): Command {
 
 /** Before anything runs rather than after it. */
 export function checkDump({ dump }: DumpOption): void {
-  checkFolder(dump, 'dump');
-  if (dump !== undefined && statSync(dump, { throwIfNoEntry: false })?.isDirectory() === true) {
-    throw new UsageError(`cannot write the dump: ${dump} is a folder`);
-  }
+  checkOutput(dump, 'dump');
 }
 
 /** Takes the dump of a run for a file, if one is wanted, and lines for the report. */

@@ -15,7 +15,8 @@ export function headline(source: string): string {
   const text = comment.replace(/^\s*\*? ?/gm, '').trim();
   const [paragraph = ''] = text.split(/\n\s*\n/);
   const oneLine = paragraph.replace(/\s+/g, ' ');
-  const [sentence] = /^.*?[.:!?](?= |$)/.exec(oneLine) ?? [oneLine];
+  // A race begins with its number and a colon, which end no sentence.
+  const [sentence] = /^(?:R\d+: )?.*?[.:!?](?= |$)/.exec(oneLine) ?? [oneLine];
   return sentence.replace(/[.:]$/, '');
 }
 
@@ -24,6 +25,14 @@ function scenarioFiles(): string[] {
   return readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' })
     .filter((file) => /(?<!\.d)\.[cm]?[jt]s$/.test(file))
     .sort((a, b) => path.dirname(a).localeCompare(path.dirname(b)) || a.localeCompare(b));
+}
+
+/** The file of a shipped scenario, named by its path below the examples folder or by its bare name, without extension. */
+export function shippedExample(name: string): string | undefined {
+  const files = scenarioFiles().map((file) => ({ file, name: file.replace(/\.[^.]+$/, '').replaceAll(path.sep, '/') }));
+  const found =
+    files.find((each) => each.name === name) ?? files.find((each) => path.posix.basename(each.name) === name);
+  return found && path.join(EXAMPLES, found.file);
 }
 
 /** Adds the command. */

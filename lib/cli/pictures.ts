@@ -14,7 +14,7 @@ import type { RunStatistics } from '../report/statistics-format';
 import { formatTraceEvents } from '../report/trace-events';
 import { formatTraceFile } from '../report/trace-file';
 import { type DumpOption, dumpTo } from './dump-file';
-import { checkFolder, writePage } from './page-file';
+import { checkOutput, writePage } from './page-file';
 
 /** A scenario, and how its schedules are executed again. */
 export interface PageSubject {
@@ -33,9 +33,9 @@ export interface PictureFiles {
 
 /** Before a long search rather than after it. */
 export function checkPictures({ html, perfetto, trace }: PictureFiles): void {
-  checkFolder(html, 'page');
-  checkFolder(perfetto, 'trace events');
-  checkFolder(trace, 'trace');
+  checkOutput(html, 'page');
+  checkOutput(perfetto, 'trace events');
+  checkOutput(trace, 'trace');
 }
 
 /** A run that was recorded, or executed step by step. */

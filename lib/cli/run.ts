@@ -5,7 +5,6 @@
  * Exit status: 0 if the run held, 1 if it failed, 130 if it was interrupted.
  */
 import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { type Command, Option } from 'commander';
 import {
   DEFAULT_RECORDED_EVENTS,
@@ -21,8 +20,8 @@ import { runStatistics } from '../report/statistics';
 import { statisticsLines } from '../report/statistics-text';
 import { visibleLines } from '../report/visible-text';
 import { addDumpOption, checkDump, type DumpOption, dumpTo } from './dump-file';
+import { shippedExample } from './examples';
 import { addScenarioOptions, addSeedOption, integerBetween, integerFrom, type ScenarioOptions } from './options';
-import { PACKAGE_ROOT } from './package-root';
 import { checkPictures, type PicturedRun, type PictureFiles, writeRunPictures } from './pictures';
 import { ProgressLine } from './progress-line';
 import { exitLines, failureLines, formatNs, progressText, vcpuTable } from './run-report';
@@ -74,11 +73,15 @@ export function registerRun(program: Command): void {
     .action((scenario: string, options: RunCommandOptions) => runCommand(scenario, options));
 }
 
-/** A path as given; if there is no such file, the shipped example of that name. */
+/**
+ * A path as given; if there is no such file, the shipped example of that name.
+ * @throws UsageError if there is neither
+ */
 export function locateScenario(given: string): string {
-  if (existsSync(given) || path.extname(given) !== '') return given;
-  const example = path.join(PACKAGE_ROOT, 'examples', `${given}.ts`);
-  return existsSync(example) ? example : given;
+  if (existsSync(given)) return given;
+  const example = shippedExample(given);
+  if (example !== undefined) return example;
+  throw new UsageError(`no such scenario file: ${given}; upcall examples lists those that are shipped`);
 }
 
 async function runCommand(given: string, options: RunCommandOptions): Promise<void> {

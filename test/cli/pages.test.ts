@@ -144,6 +144,11 @@ describe('pages', () => {
       ['replay', LOST_UPDATE, 'u1-x', '--perfetto', file],
       ['replay', LOST_UPDATE, 'u1-x', '--compare', 'u1-y'],
       ['run', PING_PONG, '--trace', file],
+      ...['--html', '--trace', '--perfetto'].flatMap((option) => [
+        ['explore', LOST_UPDATE, option, folder],
+        ['run', PING_PONG, option, ''],
+      ]),
+      ['stress', LOST_UPDATE, '--html', folder],
     ]) {
       const { status, stdout, stderr } = await upcall(...args);
       expect({ status, stdout }, stderr).to.deep.equal({ status: 2, stdout: '' });
