@@ -89,6 +89,9 @@ async function exploreCommand(given: string, options: ExploreCommandOptions): Pr
   const interrupt = interruptible();
   const progress = new ProgressLine(process.stderr);
   const file = locateScenario(given);
+  if (options.depth !== undefined && options.strategy !== 'pct') {
+    throw new UsageError(`--depth goes with strategy pct, not with ${options.strategy}`);
+  }
   checkPictures(options);
   checkDump(options);
   try {

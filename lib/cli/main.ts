@@ -76,13 +76,20 @@ function isBadInput(error: unknown): error is Error {
   );
 }
 
+/** `help nosuch` as `nosuch`, which is refused by name: commander's own answer is the whole help. */
+function withoutHelpOnNothing({ commands }: Command, argv: readonly string[]): readonly string[] {
+  const [first, topic] = argv;
+  const unknown = first === 'help' && topic !== undefined && !commands.some((command) => command.name() === topic);
+  return unknown ? argv.slice(1) : argv;
+}
+
 /** Runs the command; the status goes to process.exitCode, so that output is not cut off. */
 export async function main(argv: readonly string[]): Promise<void> {
   exitOnClosedPipe();
   try {
     const program = createProgram();
     if (argv.length === 0) program.outputHelp();
-    else await program.parseAsync(argv, { from: 'user' });
+    else await program.parseAsync(withoutHelpOnNothing(program, argv), { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
     if (isBadInput(error)) {

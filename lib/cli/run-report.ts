@@ -11,6 +11,8 @@ const HEADINGS = ['vCPU', 'result', 'upcalls', 'events', 'hypercalls', 'running'
 /** Columns of figures. */
 const RIGHT = new Set([2, 3, 4, 5, 6]);
 const LONGEST_RESULT = 32;
+/** Message of a run that its signal ended: other reasons to abort say what went wrong. */
+const BY_SIGNAL = 'aborted';
 const OWN_FILES = ['node:', `${path.sep}piscina${path.sep}`].concat(
   ['dist', 'lib'].map((folder) => path.join(PACKAGE_ROOT, folder) + path.sep),
 );
@@ -55,14 +57,15 @@ export function vcpuTable(result: RunResult): string[] {
 /** Why each domain ended, a line each. */
 export function exitLines(result: RunResult): string[] {
   return result.domains.map(({ name, exit }) => {
+    if (exit.reason === 'aborted' && exit.message === BY_SIGNAL) return `${name}: interrupted`;
     const text = `${name}: ${exit.reason}`;
     return exit.message === undefined || exit.message === exit.reason ? text : `${text}: ${visibleLines(exit.message)}`;
   });
 }
 
-/** What failed, with the stack of its cause; empty if nothing did. */
+/** What failed, with the stack of its cause; empty if nothing did, or the user ended the run. */
 export function failureLines({ failure }: RunResult): string[] {
-  if (failure === null) return [];
+  if (failure === null || (failure.kind === 'aborted' && failure.message === BY_SIGNAL)) return [];
   return [`FAILED (${failure.kind}): ${visibleLines(failure.message)}`, ...guestFrames(failure.cause?.stack)];
 }
 

@@ -104,7 +104,7 @@ function report(result: StressResult, given: string, options: StressCommandOptio
   const how = `${chaos ? 'chaos, ' : ''}seed ${seed}`;
   const lines = [
     `${paint('bold', scenario)} ${paint(held ? 'green' : 'red', verdict)} under stress (${how})`,
-    `${count(iterations)} iterations, ${formatNs(elapsedMs * 1e6)}, ${count(iterationsPerSecond)}/s`,
+    `${count(iterations)} iteration${iterations === 1 ? '' : 's'}, ${formatNs(elapsedMs * 1e6)}, ${count(iterationsPerSecond)}/s`,
     ...(interrupted ? ['interrupted'] : []),
     ...failures.flatMap((failure) => ['', ...failureLines(failure, given, options)]),
     ...notes,

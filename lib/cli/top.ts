@@ -19,7 +19,7 @@ const MOST_INTERVAL_MS = 60_000;
 const DEFAULT_CHANNELS = 4096;
 
 interface TopOptions {
-  readonly interval: number;
+  readonly interval?: number;
   readonly channels: number;
 }
 
@@ -29,17 +29,12 @@ export function registerTop(program: Command): void {
     .command('top')
     .description('show vCPUs and event channels of a run with --control <socket> as they change')
     .argument('<socket>', 'as the run was given it')
-    .option(
-      '--interval <time>',
-      'between two looks, such as 500ms or 2s; default 1s',
-      parseDurationMs,
-      DEFAULT_INTERVAL_MS,
-    )
+    .option('--interval <time>', 'between two looks, such as 500ms or 2s; default 1s', parseDurationMs)
     .option('--channels <n>', 'channels of each domain', integerBetween(0, 1 << 17), DEFAULT_CHANNELS)
     .action(topCommand);
 }
 
-async function topCommand(socket: string, { interval, channels }: TopOptions): Promise<void> {
+async function topCommand(socket: string, { interval = DEFAULT_INTERVAL_MS, channels }: TopOptions): Promise<void> {
   if (!process.stdout.isTTY || process.env.TERM === 'dumb') {
     await psCommand(socket, { channels });
     return;

@@ -91,6 +91,7 @@ describe('upcall explore', () => {
       ['explore', LOST_UPDATE, '--preemption-bound', '1'],
       /preemption bound goes with strategy dfs/,
     );
+    await expectUsageError(['explore', LOST_UPDATE, '--depth', '3'], /--depth goes with strategy pct, not with dpor/);
     await expectUsageError(['explore', 'no-such-file.ts'], /no-such-file\.ts/);
     await expectUsageError(
       ['explore', LOST_UPDATE, '--trace', '/no/such/folder/t.json'],

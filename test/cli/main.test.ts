@@ -26,8 +26,14 @@ describe('upcall', () => {
     }
   });
 
+  it('states the default of an option once', async () => {
+    const { stdout } = await upcall('top', '--help');
+    expect(stdout).to.match(/default 1s$/m);
+  });
+
   it('answers wrong usage with one line and status 2', async () => {
     await expectUsageError(['bogus'], "unknown command 'bogus'");
+    await expectUsageError(['help', 'nosuch'], "unknown command 'nosuch'");
     await expectUsageError(['layuot'], "unknown command 'layuot' (Did you mean layout?)");
     await expectUsageError(['--bogus'], "unknown option '--bogus'");
     await expectUsageError(['layout', '--jsn'], "unknown option '--jsn' (Did you mean --json?)");

@@ -102,7 +102,10 @@ export class MachineRun implements CrewEvents {
     let end = 'it was given up';
     try {
       const result = await this.runToEnd();
-      end = result.failure === null ? 'it held' : `it failed (${result.failure.kind})`;
+      const kind = result.failure?.kind;
+      if (kind === undefined) end = 'it held';
+      else if (kind === 'aborted' && this.options.signal?.aborted) end = 'it was interrupted';
+      else end = `it failed (${kind})`;
       return result;
     } finally {
       await monitor?.close(end);
