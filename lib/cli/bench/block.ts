@@ -12,8 +12,8 @@ import { type BenchResult, measurePairs, type Pair } from './measure';
 const KIB = 1024;
 const OPERATIONS = ['read', 'write'] as const;
 const SIZES = [
-  { bytes: 4 * KIB, rounds: 4000, note: 'one request of one segment' },
-  { bytes: 64 * KIB, rounds: 500, note: 'two requests, of 44 KiB (11 segments) and 20 KiB' },
+  { bytes: 4 * KIB, rounds: 1000, note: 'one request of one segment' },
+  { bytes: 64 * KIB, rounds: 150, note: 'two requests, of 44 KiB (11 segments) and 20 KiB' },
 ] as const;
 const DEPTHS = [1, 8];
 
