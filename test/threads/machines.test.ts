@@ -76,7 +76,7 @@ describe('machines on threads', () => {
   it('fail with a device that fails', async () => {
     const { failure, domains } = await runScenario('hardware', { args: { fails: true } });
     expect(failure).to.include({ kind: 'device', message: "device 'idler': Error: smoke" });
-    expect(failure?.cause?.stack).to.match(/hardware\.ts:23:/);
+    expect(failure?.cause?.stack).to.match(/hardware\.ts:26:/);
     expect(domains[0]?.exit.reason).to.equal('aborted');
   });
 
